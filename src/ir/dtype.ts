@@ -1,0 +1,91 @@
+/** Element types of ONNX tensors and the few facts about them that shared code asks for. */
+
+/** Every element type of ONNX IR 14, by its lower-case ONNX text name where that differs from none. */
+export const dtypes = [
+  "float32",
+  "float16",
+  "bfloat16",
+  "float64",
+  "int8",
+  "int16",
+  "int32",
+  "int64",
+  "uint8",
+  "uint16",
+  "uint32",
+  "uint64",
+  "bool",
+  "string",
+  "complex64",
+  "complex128",
+  "float8e4m3fn",
+  "float8e4m3fnuz",
+  "float8e5m2",
+  "float8e5m2fnuz",
+  "float8e8m0",
+  "float4e2m1",
+  "uint4",
+  "int4",
+  "uint2",
+  "int2",
+] as const;
+
+/** An element type; named as NumPy and ml_dtypes name it. */
+export type DType = (typeof dtypes)[number];
+
+const bits: Readonly<Record<DType, number>> = {
+  float32: 32,
+  float16: 16,
+  bfloat16: 16,
+  float64: 64,
+  int8: 8,
+  int16: 16,
+  int32: 32,
+  int64: 64,
+  uint8: 8,
+  uint16: 16,
+  uint32: 32,
+  uint64: 64,
+  bool: 8,
+  string: 0,
+  complex64: 64,
+  complex128: 128,
+  float8e4m3fn: 8,
+  float8e4m3fnuz: 8,
+  float8e5m2: 8,
+  float8e5m2fnuz: 8,
+  float8e8m0: 8,
+  float4e2m1: 4,
+  uint4: 4,
+  int4: 4,
+  uint2: 2,
+  int2: 2,
+};
+
+/** Bits of one element in `raw_data`; 0 for strings, which have no fixed size. */
+export function bitsOf(dtype: DType): number {
+  return bits[dtype];
+}
+
+/** Bytes that `count` elements take in `raw_data`: elements below a byte are packed, the last byte padded. */
+export function byteLength(dtype: DType, count: number): number {
+  return Math.ceil((count * bits[dtype]) / 8);
+}
+
+/** The types that carry gradients: float16, bfloat16, float32 and float64. */
+export type FloatDType = "float32" | "float16" | "bfloat16" | "float64";
+
+/** Whether values of this type can carry a gradient. */
+export function isFloat(dtype: DType): dtype is FloatDType {
+  return dtype === "float32" || dtype === "float16" || dtype === "bfloat16" || dtype === "float64";
+}
+
+/** Whether values of this type are whole numbers, bool not included. */
+export function isInteger(dtype: DType): boolean {
+  return /^u?int\d+$/.test(dtype);
+}
+
+/** Whether the type is one of the two 16-bit floats that mixed precision uses. */
+export function isLow(dtype: DType): dtype is "float16" | "bfloat16" {
+  return dtype === "float16" || dtype === "bfloat16";
+}

@@ -1,0 +1,58 @@
+/** The sole namer: gives every value and node of a model a name that is unique where ONNX asks for it. */
+import type { Graph } from "./graph.ts";
+import type { Model } from "./model.ts";
+import type { Value } from "./value.ts";
+
+/**
+ * Makes names unique in place. Inputs, outputs and initializers of the main graph keep theirs, then values in
+ * order of definition; a wish that is taken gets `_1`, `_2`... and an empty one becomes the operator's
+ * name. ONNX scopes names per main graph with all its subgraphs, so those share one set; node names
+ * are unique likewise, and are made only where `nodes` is set.
+ */
+export function assignNames(model: Model, options: { readonly nodes?: boolean } = {}): void {
+  for (const graph of [model.graph, ...[...model.functions.values()].map(({ body }) => body)]) {
+    const namer = new Namer();
+    const interfaceValues = [...graph.inputs, ...graph.outputs, ...graph.initializers];
+    for (const value of new Set(interfaceValues)) value.name = namer.claim(value.name || "value");
+    nameValues(graph, namer, new Set(interfaceValues));
+    if (options.nodes === true) nameNodes(graph, new Namer());
+  }
+}
+
+/** A set of taken names that hands out free ones. */
+export class Namer {
+  readonly #taken = new Set<string>();
+  readonly #counters = new Map<string, number>();
+
+  /** `wish` itself where it is free, else with the first free number after it. */
+  claim(wish: string): string {
+    let name = wish;
+    let counter = this.#counters.get(wish) ?? 0;
+    while (this.#taken.has(name)) {
+      counter += 1;
+      name = `${wish}_${counter}`;
+    }
+    this.#counters.set(wish, counter);
+    this.#taken.add(name);
+    return name;
+  }
+}
+
+function nameValues(graph: Graph, namer: Namer, done: ReadonlySet<Value>): void {
+  const claim = (value: Value, wish: string): void => {
+    if (!done.has(value)) value.name = namer.claim(value.name || wish);
+  };
+  for (const value of graph.inputs) claim(value, "input");
+  for (const value of graph.initializers) claim(value, "constant");
+  for (const node of graph.nodes()) {
+    for (const output of node.outputs) if (output !== null) claim(output, node.op.toLowerCase());
+    for (const body of node.subgraphs()) nameValues(body, namer, done);
+  }
+}
+
+function nameNodes(graph: Graph, namer: Namer): void {
+  for (const node of graph.nodes()) {
+    node.name = namer.claim(node.name || node.op);
+    for (const body of node.subgraphs()) nameNodes(body, namer);
+  }
+}
