@@ -1,6 +1,6 @@
 /** Element types of ONNX tensors and the few facts about them that shared code asks for. */
 
-/** Every element type of ONNX IR 14, by its lower-case ONNX text name where that differs from none. */
+/** Every element type of ONNX IR 14, named as NumPy and ml_dtypes name it. */
 export const dtypes = [
   "float32",
   "float16",
@@ -88,4 +88,45 @@ export function isInteger(dtype: DType): boolean {
 /** Whether the type is one of the two 16-bit floats that mixed precision uses. */
 export function isLow(dtype: DType): dtype is "float16" | "bfloat16" {
   return dtype === "float16" || dtype === "bfloat16";
+}
+
+/** ONNX `TensorProto.DataType` of an element type, as Cast and friends store it. */
+export function dtypeCode(dtype: DType): number {
+  return dtypeCodes[dtype];
+}
+
+const dtypeCodes: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  complex64: 14,
+  complex128: 15,
+  bfloat16: 16,
+  float8e4m3fn: 17,
+  float8e4m3fnuz: 18,
+  float8e5m2: 19,
+  float8e5m2fnuz: 20,
+  uint4: 21,
+  int4: 22,
+  float4e2m1: 23,
+  float8e8m0: 24,
+  uint2: 25,
+  int2: 26,
+};
+
+const dtypesByCode = new Map(dtypes.map((dtype) => [dtypeCodes[dtype], dtype]));
+
+/** Element type of a `TensorProto.DataType` code; undefined for codes that ONNX does not define. */
+export function dtypeFromCode(code: number): DType | undefined {
+  return dtypesByCode.get(code);
 }

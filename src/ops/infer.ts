@@ -1,0 +1,53 @@
+/** Runs shape rules over nodes and graphs, joining what they find with what the file says. */
+import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
+import type { Node } from "../ir/node.ts";
+import { smallIntegers } from "../ir/constant.ts";
+import { refineShape, shapesConflict } from "../ir/shape.ts";
+import { type TensorType, tensorType, type ValueType } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import type { Inferred } from "./record.ts";
+import { opOf } from "./registry.ts";
+
+/** Infers the types of every value of a model's main graph, bodies included. */
+export function inferModel(model: Model): void {
+  inferGraph(model.graph, model.opset);
+}
+
+/** Infers types in node order; inputs and captured values must have theirs. */
+export function inferGraph(graph: Graph, opset: number): void {
+  for (const value of graph.initializers) setConstantFacts(value);
+  for (const node of graph.nodes()) inferNode(node, opset);
+}
+
+/** Infers the results of one node; an operator without a record leaves its results as they are. */
+export function inferNode(node: Node, opset: number): void {
+  const op = opOf(node);
+  if (op === undefined) return;
+  const results = op.infer(node, { opset, inferBody: (body) => inferGraph(body, opset) });
+  node.outputs.forEach((output, index) => {
+    const inferred = results[index];
+    if (output !== null && inferred !== undefined) apply(output, inferred);
+  });
+}
+
+function apply(value: Value, inferred: NonNullable<Inferred>): void {
+  const { type, content } = "type" in inferred ? inferred : { type: inferred, content: undefined };
+  value.type = joinTypes(type, value.type);
+  value.content = content;
+}
+
+/** What the rule found, completed by what was known before where the two agree. */
+function joinTypes(found: ValueType, known: ValueType | undefined): ValueType {
+  if (found.kind !== "tensor" || known?.kind !== "tensor" || found.dtype !== known.dtype) return found;
+  if (found.shape !== undefined && known.shape !== undefined && shapesConflict(found.shape, known.shape)) return found;
+  const joined: TensorType = tensorType(found.dtype, refineShape(found.shape, known.shape));
+  return joined;
+}
+
+/** Gives small integer initializers their content, so that shape chains start from them. */
+function setConstantFacts(value: Value): void {
+  const tensor = value.initializer;
+  if (tensor === undefined || value.content !== undefined) return;
+  if (tensor.dims.length <= 1) value.content = smallIntegers(tensor);
+}

@@ -1,0 +1,160 @@
+/** What an operator record holds: schema, shape rule, evaluation, precision class and gradient, all required. */
+import type { Dim } from "../ir/dim.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import type { TensorType, ValueType } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import type { OpBuilder } from "./builder.ts";
+import type { NDArray } from "./ndarray.ts";
+import type { AttributeTable, AttributeValues, Named, Param, ParamName, ParamSpelling } from "./params.ts";
+
+/**
+ * How mixed precision treats an operator: `low` profits from 16-bit operands (products), `follow` computes in
+ * whatever type its operands have, `full` needs float32 operands, `exact` does no float arithmetic.
+ */
+export type PrecisionClass = "low" | "follow" | "full" | "exact";
+
+/** What a shape rule says of one result; undefined where it knows nothing. */
+export type Inferred = ValueType | { readonly type: TensorType; readonly content: readonly Dim[] } | undefined;
+
+/** What a shape rule sees. Types of operands stand on the values themselves. */
+export interface InferContext<I extends readonly ParamSpelling[], A extends AttributeTable> {
+  readonly node: Node;
+  readonly in: Named<I, Value>;
+  readonly attrs: AttributeValues<A>;
+  /** Version of the operator's domain that the model imports. */
+  readonly opset: number;
+  /** Infers the types inside a body whose inputs have been given types. */
+  readonly inferBody: (body: Graph) => void;
+}
+
+/** What an evaluation sees. */
+export interface EvaluateContext<I extends readonly ParamSpelling[], A extends AttributeTable> {
+  readonly node: Node;
+  readonly in: Named<I, NDArray>;
+  readonly attrs: AttributeValues<A>;
+  readonly opset: number;
+  /** Float results are not rounded to their type: the float64 mode of gradient checks. */
+  readonly exact: boolean;
+  /** Runs a body on its inputs; captured values are found by the evaluator. */
+  readonly runBody: (body: Graph, inputs: readonly NDArray[]) => NDArray[];
+}
+
+/** What a gradient rule sees: operands, results and the gradients of the results. */
+export interface VjpContext<
+  I extends readonly ParamSpelling[],
+  O extends readonly ParamSpelling[],
+  A extends AttributeTable,
+> {
+  readonly node: Node;
+  readonly in: Named<I, Value>;
+  readonly out: Named<O, Value>;
+  /** Gradient of each result; reading that of a result without one gives zeros of its shape. */
+  readonly grad: Named<O, Value>;
+  readonly attrs: AttributeValues<A>;
+  readonly b: OpBuilder;
+  /** Whether the loss depends on this result at all. */
+  readonly hasGrad: (output: ParamName<O>) => boolean;
+}
+
+/** Gradient of one operand, built only when asked for; for a variadic parameter, of its element `index`. */
+export type GradientThunk = (index: number) => Value;
+
+/**
+ * The gradient of an operator, always said. A vector-Jacobian rule (a plain function) and an `expand` rule give local algebra only: the autodiff driver
+ * sums over broadcast axes, accumulates, and checks types and shapes.
+ */
+export type Gradient<
+  I extends readonly ParamSpelling[],
+  O extends readonly ParamSpelling[],
+  A extends AttributeTable,
+> =
+  | ((context: VjpContext<I, O, A>) => Partial<Record<ParamName<I>, GradientThunk>>)
+  /** Differentiated through an equivalent of other operators; gives a replacement for each result. */
+  | { readonly kind: "expand"; readonly rule: (context: ExpandContext<I, A>) => readonly (Value | null)[] }
+  /** The derivative is zero almost everywhere; gradients stop here without a word. */
+  | { readonly kind: "zero"; readonly reason: string }
+  /** A loss that depends on a trainable through this operator is refused with this reason. */
+  | { readonly kind: "none"; readonly reason: string };
+
+/** What a decomposition sees. */
+export interface ExpandContext<I extends readonly ParamSpelling[], A extends AttributeTable> {
+  readonly node: Node;
+  readonly in: Named<I, Value>;
+  readonly attrs: AttributeValues<A>;
+  readonly b: OpBuilder;
+}
+
+/** A rule that cannot be given, with the reason for the reader. */
+export interface Refusal {
+  readonly kind: "refusal";
+  readonly reason: string;
+}
+
+/** Rewrites a node of an older version to the meaning of the version it is listed under. */
+export type Upgrade = (node: Node, b: OpBuilder) => void;
+
+/** What the author of an operator writes. */
+export interface OpSpec<
+  I extends readonly ParamSpelling[],
+  O extends readonly ParamSpelling[],
+  A extends AttributeTable,
+> {
+  readonly type: string;
+  /** "" (ai.onnx) where absent. */
+  readonly domain?: string;
+  /** Every version of the schema that ONNX lists, ascending. The rules speak the newest at opset 20 and above. */
+  readonly versions: readonly number[];
+  readonly inputs: I;
+  readonly outputs: O;
+  readonly attributes: A;
+  readonly infer: (context: InferContext<I, A>) => readonly Inferred[];
+  readonly evaluate: ((context: EvaluateContext<I, A>) => readonly (NDArray | null)[]) | Refusal;
+  readonly precision: PrecisionClass;
+  readonly gradient: Gradient<I, O, A>;
+  /** By the version they lead to. */
+  readonly upgrades?: Readonly<Record<number, Upgrade>>;
+  /** Operands that are shapes, axes or sizes: read on the CPU by every provider, never cast, never differentiated. */
+  readonly hostInputs?: readonly ParamName<I>[];
+}
+
+/** How an operator is differentiated, if at all. */
+export type GradientKind = "vjp" | "expand" | "zero" | "none";
+
+/** What running a rule needs from outside the node. */
+export type InferEnv = Pick<InferContext<[], AttributeTable>, "opset" | "inferBody">;
+
+/** What evaluating a node needs from outside it. */
+export type EvaluateEnv = Pick<EvaluateContext<[], AttributeTable>, "opset" | "exact" | "runBody">;
+
+/** An operator record with its types erased: what the registry holds and shared code asks. */
+export interface Op {
+  readonly type: string;
+  readonly domain: string;
+  readonly versions: readonly number[];
+  readonly inputs: readonly Param[];
+  readonly outputs: readonly Param[];
+  readonly attributes: AttributeTable;
+  readonly precision: PrecisionClass;
+  readonly gradient: { readonly kind: GradientKind; readonly reason?: string };
+  readonly upgrades: Readonly<Record<number, Upgrade>>;
+  readonly hostInputs: ReadonlySet<string>;
+  /** Why constants are not evaluated; undefined where they are. */
+  readonly evaluationRefusal: string | undefined;
+  infer(node: Node, env: InferEnv): readonly Inferred[];
+  evaluate(
+    node: Node,
+    inputs: readonly (NDArray | undefined)[],
+    env: EvaluateEnv,
+  ): readonly (NDArray | null)[];
+  /** Gradient thunk of each operand by position; undefined where the rule gives none. Kind `vjp` only. */
+  vjp(node: Node, grads: readonly (Value | undefined)[], b: OpBuilder): readonly ((() => Value) | undefined)[];
+  /** Kind `expand` only. */
+  expand(node: Node, b: OpBuilder): readonly (Value | null)[];
+}
+
+/** The formal parameter that operand or result `index` belongs to. */
+export function paramAt(params: readonly Param[], index: number): Param | undefined {
+  const last = params.at(-1);
+  return params[index] ?? (last?.variadic === true ? last : undefined);
+}
