@@ -1,0 +1,12 @@
+/** How tests run: in forked processes, since onnxruntime-node does not survive worker threads' VM contexts. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
