@@ -1,0 +1,128 @@
+/** Reverse-mode differentiation: walks the graph backwards, asks each operator's rule, and does all that rules share. */
+import { autodiffErrors } from "../diagnostics/autodiff.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { isFloat } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import { shapesConflict } from "../ir/shape.ts";
+import { formatType } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { opOf } from "../ops/registry.ts";
+import { activeOperands, activeValues, contributingNodes } from "./activity.ts";
+import { expandActiveNodes } from "./expand.ts";
+import { describePath } from "./path.ts";
+import { unbroadcast } from "./unbroadcast.ts";
+
+/** An output with the gradient that flows into it from outside, of the same type and shape. */
+export interface Seed {
+  readonly value: Value;
+  readonly gradient: Value;
+}
+
+/**
+ * Appends the backward graph to `graph`: for each variable the sum over seeds of its vector-Jacobian product (Griewank
+ * and Walther, "Evaluating Derivatives", 2nd ed., ch. 3). Only nodes between variables and seeds are touched.
+ *
+ * @returns the gradient of each variable, undefined where no seed depends on it.
+ * @throws DiagnosticError `E_NO_GRADIENT`, `E_UNKNOWN_OPERATOR` or `E_UNKNOWN_TYPE` naming the node and the path.
+ */
+export function differentiate(
+  graph: Graph,
+  seeds: readonly Seed[],
+  variables: readonly Value[],
+  opset: number,
+): (Value | undefined)[] {
+  const values = seeds.map(({ value }) => value);
+  const targets = expandActiveNodes(graph, values, variables, opset);
+  const active = activeValues(graph, variables);
+  const contributing = contributingNodes(targets);
+  const last = graph.last;
+  const b = new OpBuilder({ graph }, opset);
+  const adjoints = new Adjoints(b);
+  seeds.forEach(({ value, gradient }, index) => {
+    const target = targets[index] ?? value;
+    if (active.has(target)) adjoints.add(target, gradient);
+  });
+
+  for (let node = last; node !== undefined; node = node.previous) {
+    if (!contributing.has(node)) continue;
+    const grads = node.outputs.map((output) => (output === null ? undefined : adjoints.sum(output)));
+    const operands = activeOperands(node, active);
+    if (operands.length === 0 || grads.every((grad) => grad === undefined)) continue;
+    b.source = node;
+    checkDifferentiable(node, active, variables);
+    propagate(node, grads, operands, b, adjoints);
+  }
+  return variables.map((variable) => adjoints.sum(variable));
+}
+
+/** Partial gradients of values that the walk has not reached yet. */
+class Adjoints {
+  readonly #b: OpBuilder;
+  readonly #parts = new Map<Value, Value>();
+
+  constructor(b: OpBuilder) {
+    this.#b = b;
+  }
+
+  add(value: Value, part: Value): void {
+    const before = this.#parts.get(value);
+    this.#parts.set(value, before === undefined ? part : this.#b.add(before, part));
+  }
+
+  /** The sum of all parts so far: complete once every reader of the value has been walked. */
+  sum(value: Value): Value | undefined {
+    return this.#parts.get(value);
+  }
+}
+
+function propagate(
+  node: Node,
+  grads: readonly (Value | undefined)[],
+  operands: readonly number[],
+  b: OpBuilder,
+  adjoints: Adjoints,
+): void {
+  const op = opOf(node);
+  if (op === undefined) throw new InternalError(`${node.op} lost its record`);
+  const thunks = op.vjp(node, grads, b);
+  for (const index of operands) {
+    const operand = node.input(index);
+    const thunk = thunks[index];
+    if (operand === undefined) continue;
+    if (thunk === undefined) {
+      throw new InternalError(`${node.op} has no gradient for its operand ${index}, "${operand.name}"`);
+    }
+    const gradient = unbroadcast(b, thunk(), operand);
+    checkGradient(node, index, operand, gradient);
+    adjoints.add(operand, gradient);
+  }
+}
+
+function checkGradient(node: Node, index: number, operand: Value, gradient: Value): void {
+  const [wanted, got] = [operand.tensorType, gradient.tensorType];
+  if (wanted === undefined || got === undefined || !isFloat(wanted.dtype)) return;
+  const conflict =
+    wanted.dtype !== got.dtype ||
+    (wanted.shape !== undefined && got.shape !== undefined && shapesConflict(wanted.shape, got.shape));
+  if (!conflict) return;
+  throw new InternalError(
+    `${node.op} gives operand ${index} ("${operand.name}", ${formatType(wanted)}) a gradient of ${formatType(got)}`,
+  );
+}
+
+function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): void {
+  const op = opOf(node);
+  const place = { op: node.op, name: node.name };
+  if (op === undefined) {
+    throw autodiffErrors.E_UNKNOWN_OPERATOR(place, node.domain, describePath(node, active, variables));
+  }
+  if (op.gradient.kind === "none") {
+    throw autodiffErrors.E_NO_GRADIENT(place, op.gradient.reason ?? "no rule", describePath(node, active, variables));
+  }
+  for (const value of [...node.inputs, ...node.outputs]) {
+    if (value === null || !active.has(value)) continue;
+    if (value.tensorType?.shape === undefined) throw autodiffErrors.E_UNKNOWN_TYPE(place, value.name);
+  }
+}

@@ -1,0 +1,50 @@
+/** Replaces operators that are differentiated through a decomposition, where a gradient will pass through them. */
+import { InternalError } from "../diagnostics/define.ts";
+import type { Graph } from "../ir/graph.ts";
+import { replaceValue } from "../ir/replace.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { opOf } from "../ops/registry.ts";
+import { activeOperands, activeValues, contributingNodes } from "./activity.ts";
+
+/**
+ * Expands until none is left on the way, since a decomposition may contain operators that expand themselves.
+ *
+ * @returns the targets, each replaced where its node was expanded.
+ */
+export function expandActiveNodes(
+  graph: Graph,
+  targets: readonly Value[],
+  variables: readonly Value[],
+  opset: number,
+): readonly Value[] {
+  const current = [...targets];
+  for (let round = 0; expandOnce(graph, current, variables, opset); round++) {
+    if (round > 8) throw new InternalError("operators expand into each other without end");
+  }
+  return current;
+}
+
+function expandOnce(graph: Graph, targets: Value[], variables: readonly Value[], opset: number): boolean {
+  const active = activeValues(graph, variables);
+  const contributing = contributingNodes(targets);
+  let changed = false;
+  for (const node of graph.nodes()) {
+    const op = opOf(node);
+    if (op?.gradient.kind !== "expand" || !contributing.has(node)) continue;
+    if (activeOperands(node, active).length === 0) continue;
+    const b = new OpBuilder({ graph, before: node }, opset);
+    b.source = node;
+    op.expand(node, b).forEach((replacement, index) => {
+      const output = node.outputs[index];
+      if (output == null || replacement === null) return;
+      replaceValue(output, replacement);
+      targets.forEach((target, at) => {
+        if (target === output) targets[at] = replacement;
+      });
+    });
+    graph.remove(node);
+    changed = true;
+  }
+  return changed;
+}
