@@ -1,5 +1,6 @@
 /** Runs every check of the code, prints each by name and fails when any failed; runs no tests. */
 import { spawnSync } from "node:child_process";
+import { delimiter, join } from "node:path";
 import { repository } from "./generated-files.ts";
 
 const checks: Readonly<Record<string, string>> = {
@@ -11,12 +12,15 @@ const checks: Readonly<Record<string, string>> = {
   "unused code and dependencies": "knip --no-progress",
 };
 
+const path = [join(repository, "node_modules", ".bin"), process.env["PATH"] ?? ""].join(delimiter);
+
 const failed = Object.entries(checks).flatMap(([name, command]) => {
   console.log(`\n== ${name}: ${command}`);
-  const { status, error } = spawnSync("npx", ["--no-install", ...command.split(" ")], {
+  const { status, error } = spawnSync(command, {
     cwd: repository,
+    env: { ...process.env, PATH: path },
     stdio: "inherit",
-    shell: process.platform === "win32",
+    shell: true,
   });
   if (error !== undefined) throw error;
   return status === 0 ? [] : [name];
