@@ -1,0 +1,81 @@
+/** Diagnostics of pipelines and passes. */
+import { defineDiagnostics } from "./define.ts";
+
+const suggest = (near: readonly string[], otherwise: string): string =>
+  near.length === 0 ? otherwise : `did you mean ${near.map((name) => `"${name}"`).join(" or ")}?`;
+
+/** A node as messages name it. */
+export interface PassNode {
+  readonly domain: string;
+  readonly op: string;
+  readonly name: string;
+}
+
+const describe = ({ domain, op, name }: PassNode): string => {
+  const operator = domain === "" ? op : `${domain}.${op}`;
+  return name === "" ? operator : `node "${name}" (${operator})`;
+};
+
+export const passErrors = defineDiagnostics({
+  E_PIPELINE_SYNTAX: (text: string, at: number, expected: string) => ({
+    message: `the pipeline "${text}" cannot be read at character ${at + 1}`,
+    place: `${text.slice(0, at)}<here>${text.slice(at)}`,
+    expected,
+    got: at < text.length ? `"${text[at]}"` : "the end of the text",
+    next: 'write pipelines as a,b{key=value other="quoted, text"}',
+  }),
+  E_UNKNOWN_PASS: (name: string, near: readonly string[]) => ({
+    message: `there is no pass "${name}"`,
+    expected: "the name of a pass",
+    got: `"${name}"`,
+    next: suggest(near, "list the passes with: peft-compile passes"),
+  }),
+  E_UNKNOWN_OPTION: (owner: string, option: string, known: readonly string[], near: readonly string[]) => ({
+    message: `${owner} has no option "${option}"`,
+    place: owner,
+    expected: known.length === 0 ? "no options" : `one of ${known.join(", ")}`,
+    got: `"${option}"`,
+    next: suggest(near, "leave the option out"),
+  }),
+  E_BAD_OPTION: (owner: string, option: string, expected: string, got: string) => ({
+    message: `option "${option}" of ${owner} has a value that it cannot take`,
+    place: owner,
+    expected,
+    got,
+    next: `change "${option}" or leave it out for its default`,
+  }),
+  E_NO_UPGRADE: (node: PassNode, from: number, to: number, known: string) => ({
+    message: `${describe(node)} changed between opset ${from} and ${to}, and its meaning cannot be carried over`,
+    place: describe(node),
+    expected: `an operator that opset ${to} takes as it is, or one with an upgrade`,
+    got: known,
+    next: "convert the model with ONNX's version converter first, or add an upgrade to the operator's record",
+  }),
+  E_NEGATIVE_OPSET: (opset: number) => ({
+    message: `the model imports opset ${opset}, which is older than any that can be upgraded`,
+    expected: "opset 7 or newer",
+    got: String(opset),
+    next: "export the model again with a newer opset",
+  }),
+  E_RECURSIVE_FUNCTION: (chain: readonly string[]) => ({
+    message: `function "${chain.at(-1)}" calls itself`,
+    place: chain.join(" -> "),
+    expected: "functions that call only others (ONNX forbids recursion)",
+    got: "a cycle of calls",
+    next: "correct the model's functions",
+  }),
+  E_FUNCTION_ATTRIBUTE: (node: PassNode, attribute: string) => ({
+    message: `${describe(node)} calls a function without giving its attribute "${attribute}"`,
+    place: describe(node),
+    expected: `a value for "${attribute}", which has no default`,
+    got: "no such attribute on the call",
+    next: "give the attribute on the node",
+  }),
+  E_FUNCTION_OPSET: (name: string, domain: string, own: number, model: number) => ({
+    message: `function "${name}" was written for ${domain === "" ? "ai.onnx" : domain} ${own}, the model imports ${model}`,
+    place: `function "${name}"`,
+    expected: "a version whose operators mean the same in both, or one that can be upgraded",
+    got: `${own} against ${model}`,
+    next: "export the model again with one version throughout",
+  }),
+});
