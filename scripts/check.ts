@@ -12,7 +12,7 @@ const checks: Readonly<Record<string, string>> = {
   "unused code and dependencies": "knip --no-progress",
 };
 
-const path = [join(repository, "node_modules", ".bin"), process.env["PATH"] ?? ""].join(delimiter);
+const path = [join(repository, "node_modules", ".bin"), process.env.PATH ?? ""].join(delimiter);
 
 const failed = Object.entries(checks).flatMap(([name, command]) => {
   console.log(`\n== ${name}: ${command}`);
