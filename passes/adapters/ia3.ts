@@ -1,0 +1,72 @@
+/** IA3: learned factors on the outputs, or for feed-forward modules on the inputs, of frozen layers. */
+import { z } from "zod";
+import { defineAdapter } from "../../src/adapt/define.ts";
+import { filled, normal } from "../../src/adapt/initializers.ts";
+import { targetOptions } from "../../src/adapt/targets.ts";
+import type { Site } from "../../src/analysis/sites.ts";
+
+const { target_modules, exclude_modules, modules_to_save } = targetOptions;
+
+const options = z.strictObject({
+  feedforward_modules: z
+    .union([z.string(), z.array(z.string())])
+    .nullable()
+    .default(null)
+    .describe("targets whose inputs are scaled instead of their outputs; matched by plain suffix, or as a regular expression"),
+  init_ia3_weights: z.boolean().default(true).describe("true: factors start at 1; false: normal"),
+  target_modules,
+  exclude_modules,
+  modules_to_save,
+});
+
+type Options = z.output<typeof options>;
+
+/** PEFT tests a list by plain string suffix, without a dot. */
+function isFeedforward({ feedforward_modules: modules }: Options, path: string): boolean {
+  if (modules === null) return false;
+  if (typeof modules === "string") return new RegExp(`^(?:${modules})$`).test(path);
+  return modules.some((name) => path.endsWith(name));
+}
+
+function shapeOf(site: Site, feedforward: boolean): readonly number[] {
+  if (site.kind === "conv") {
+    return [1, feedforward ? site.inChannels : site.outChannels, ...site.kernel.map(() => 1)];
+  }
+  if (site.kind === "linear") return feedforward ? [1, site.inFeatures] : [site.outFeatures, 1];
+  return [site.width];
+}
+
+export default defineAdapter({
+  name: "ia3",
+  peftType: "IA3",
+  summary: "Scales outputs (or, for feed-forward modules, inputs) of frozen layers by learned factors",
+  formula: "y = l * (W x + b), or W (l * x) + b in feed-forward modules",
+  paper: "Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, https://arxiv.org/abs/2205.05638",
+  options,
+  sites: ["linear", "conv"],
+  identityAtStart: (o) => o.init_ia3_weights,
+  parameters: (site, o) => ({
+    l: {
+      key: "ia3_l",
+      shape: shapeOf(site, isFeedforward(o, site.path)),
+      init: o.init_ia3_weights ? filled(1) : normal(1),
+    },
+  }),
+  build: ({ site, x, y, base, params: { l }, options: o, b }) => {
+    const factor = site.kind === "linear" ? b.reshape(l, [-1]) : l;
+    return isFeedforward(o, site.path) ? base(b.mul(x, factor)) : b.mul(y, factor);
+  },
+  merge: ({ site, weight, bias, params: { l }, options: o, b }) => {
+    const feedforward = isFeedforward(o, site.path);
+    if (site.kind === "conv") {
+      if (feedforward && site.groups > 1) return "its convolution is grouped and its inputs are scaled";
+      const perOutput = [site.outChannels, 1, ...site.kernel.map(() => 1)];
+      return scaled(b.mul(weight, feedforward ? l : b.reshape(l, perOutput)));
+    }
+    return scaled(b.mul(weight, l));
+
+    function scaled(merged: typeof weight): { weight: typeof weight; bias?: typeof weight } {
+      return feedforward || bias === undefined ? { weight: merged } : { weight: merged, bias: b.mul(bias, b.reshape(l, [-1])) };
+    }
+  },
+});

@@ -1,0 +1,90 @@
+/** Rewrites sites into adapter-augmented subgraphs: the part of `adapt` that is the same for every method. */
+import { basePath } from "./select.ts";
+import type { Site } from "../analysis/sites.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { cloneNode } from "../ir/clone.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { inferNode } from "../ops/infer.ts";
+import type { BoundAdapter } from "./define.ts";
+import { addParameter, keyPrefix, type StartingValues } from "./parameters.ts";
+
+/** What attaching needs beside sites and method. */
+export interface AttachOptions {
+  readonly opset: number;
+  readonly start: StartingValues;
+  /** Builds dropout in the training graph; absent in every other, where dropout is the identity. */
+  readonly dropout?: (b: OpBuilder, x: Value, p: number) => Value;
+}
+
+/** Adapts every site in place. Several calls of one module share its parameters. */
+export function attachAdapter(graph: Graph, adapter: BoundAdapter, sites: readonly Site[], options: AttachOptions): void {
+  const shared = new Map<string, Record<string, Value>>();
+  for (const site of sites) {
+    const path = basePath(site);
+    const params = shared.get(path) ?? addParameters(graph, adapter, site, options.start);
+    shared.set(path, params);
+    attachToSite(graph, adapter, site, params, options);
+  }
+}
+
+function addParameters(graph: Graph, adapter: BoundAdapter, site: Site, start: StartingValues): Record<string, Value> {
+  const specs = Object.entries(adapter.parameters(site));
+  return Object.fromEntries(
+    specs.map(([name, spec]) => [name, addParameter(graph, `${keyPrefix}${basePath(site)}.${spec.key}`, spec, start)]),
+  );
+}
+
+function attachToSite(
+  graph: Graph,
+  adapter: BoundAdapter,
+  site: Site,
+  params: Record<string, Value>,
+  { opset, dropout }: AttachOptions,
+): void {
+  const last = site.y.producer;
+  if (last === undefined) throw new InternalError(`site "${site.path}" yields no result of a node`);
+  const b = new OpBuilder({ graph, before: last.next }, opset);
+  b.source = site.node;
+  // Readers before the rewrite: what the adapter itself builds must go on reading the base output.
+  const readers = new Set(site.y.uses);
+  const adapted = adapter.build({
+    site,
+    x: site.x,
+    y: site.y,
+    params,
+    b,
+    weight: () => torchWeight(b, site),
+    base: (x) => applyBase(b, site, x),
+    dropout: (x, p) => (p > 0 && dropout !== undefined ? dropout(b, x, p) : x),
+  });
+  const name = site.y.name;
+  site.y.replaceUses(adapted, (use) => !readers.has(use));
+  if ([...adapted.uses].some((use) => use.kind === "output")) {
+    site.y.name = "";
+    adapted.name = name;
+  }
+}
+
+/** The weight as PyTorch lays it out, through a Transpose where the file stores it the other way. */
+export function torchWeight(b: OpBuilder, { weight }: Site): Value {
+  return weight.storedAs === "torch" ? weight.value : b.transpose(weight.value, [1, 0]);
+}
+
+/** A second copy of the site's nodes, from its input to its biased output, on another input. */
+function applyBase(b: OpBuilder, site: Site, x: Value): Value {
+  const map = new Map<Value, Value>([[site.x, x]]);
+  const nodes: Node[] = [site.node];
+  if (site.y.producer !== undefined && site.y.producer !== site.node) nodes.push(site.y.producer);
+  for (const node of nodes) {
+    const copy = cloneNode(node, map);
+    for (const output of copy.outputs) if (output !== null) output.name = "";
+    b.graph.insert(copy, b.before);
+    inferNode(copy, b.opset);
+  }
+  const result = map.get(site.y);
+  if (result === undefined) throw new InternalError(`the copy of site "${site.path}" has no result`);
+  return result;
+}

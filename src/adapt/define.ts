@@ -1,0 +1,142 @@
+/** The adapter contract: everything that a fine-tuning method says of itself, in one record per file. */
+import type { z } from "zod";
+import type { Site, SiteKind } from "../analysis/sites.ts";
+import type { Value } from "../ir/value.ts";
+import type { OpBuilder } from "../ops/builder.ts";
+import type { Initializer } from "./initializers.ts";
+
+/** A tensor that a method adds to a site. */
+export interface ParameterSpec {
+  /** What follows the module path in a PEFT checkpoint, such as `lora_A.weight`. */
+  readonly key: string;
+  readonly shape: readonly number[];
+  readonly init: Initializer;
+  /** False for tensors that the method needs but does not train; true where absent. */
+  readonly trainable?: boolean;
+  /** Group for optimizers that treat groups differently, such as LoRA+. */
+  readonly group?: string;
+}
+
+/** The module that is adapted, as `build` sees it. */
+export interface SiteView {
+  readonly site: Site;
+  /** What the module reads: `[..., in]`, `[N, C, spatial...]`, or ids. */
+  readonly x: Value;
+  /** What the base module yields, bias added. */
+  readonly y: Value;
+  /** The frozen weight in PyTorch's layout: (out, in), (out, in/groups, kernel...), (rows, width). */
+  readonly weight: () => Value;
+  /** The base module applied to another input of the same kind. */
+  readonly base: (x: Value) => Value;
+}
+
+export interface BuildContext<O, K extends string> extends SiteView {
+  readonly params: Readonly<Record<K, Value>>;
+  readonly options: O;
+  readonly b: OpBuilder;
+  /** Element-wise dropout with probability `p` in the training graph; the identity in every other. */
+  readonly dropout: (x: Value, p: number) => Value;
+}
+
+export interface MergeContext<O, K extends string> {
+  readonly site: Site;
+  /** Base weight in PyTorch's layout. */
+  readonly weight: Value;
+  readonly bias: Value | undefined;
+  readonly params: Readonly<Record<K, Value>>;
+  readonly options: O;
+  readonly b: OpBuilder;
+}
+
+/** Weights of the base module with the adapter inside; what is left out stays as it was. */
+export interface Merged {
+  readonly weight?: Value;
+  readonly bias?: Value;
+}
+
+/** What the author of a method writes. `O` are the parsed options, `K` the names of its parameters. */
+export interface AdapterSpec<S extends z.ZodObject, K extends string> {
+  /** Name on the command line, in kebab case, equal to the file's. */
+  readonly name: string;
+  /** PEFT's `peft_type`. */
+  readonly peftType: string;
+  readonly summary: string;
+  /** Formula in plain text or TeX, for the generated page. */
+  readonly formula: string;
+  /** Title and address of the paper. */
+  readonly paper: string;
+  /** Options under PEFT's names, with defaults, bounds and descriptions. */
+  readonly options: S;
+  /** Kinds of site it takes. */
+  readonly sites: readonly SiteKind[];
+  /** Further conditions on a site; a reason where it cannot be adapted. */
+  readonly accepts?: (site: Site, options: z.output<S>) => true | string;
+  /** Options as they hold for one site, such as a rank from `rank_pattern`. */
+  readonly optionsFor?: (options: z.output<S>, path: string) => z.output<S>;
+  /** Whether a fresh adapter leaves the model's output as it is. */
+  readonly identityAtStart: (options: z.output<S>) => boolean;
+  readonly parameters: (site: Site, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
+  /** The adapted output of a site. */
+  readonly build: (context: BuildContext<z.output<S>, K>) => Value;
+  /** The same as weights; a reason where that is not possible. */
+  readonly merge: (context: MergeContext<z.output<S>, K>) => Merged | string;
+}
+
+/** A method with the names of its parameters erased: what shared code works with. */
+export interface Adapter<S extends z.ZodObject = z.ZodObject> {
+  readonly name: string;
+  readonly peftType: string;
+  readonly summary: string;
+  readonly formula: string;
+  readonly paper: string;
+  readonly options: S;
+  readonly sites: readonly SiteKind[];
+  bind(options: unknown): BoundAdapter;
+}
+
+/** A method with its options parsed: what a site is adapted with. */
+export interface BoundAdapter {
+  readonly name: string;
+  readonly peftType: string;
+  /** Parsed options under PEFT's names, defaults included. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly sites: readonly SiteKind[];
+  readonly identityAtStart: boolean;
+  accepts(site: Site): true | string;
+  parameters(site: Site): Readonly<Record<string, ParameterSpec>>;
+  build(context: Omit<BuildContext<unknown, string>, "options">): Value;
+  merge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
+}
+
+/**
+ * Declares a method, the default export of a file in `passes/adapters/` or of a file given with `--use`.
+ *
+ * @see docs/new-method.md
+ */
+export function defineAdapter<S extends z.ZodObject, K extends string>(spec: AdapterSpec<S, K>): Adapter<S> {
+  const { name, peftType, summary, formula, paper, options: schema, sites } = spec;
+  return {
+    name,
+    peftType,
+    summary,
+    formula,
+    paper,
+    options: schema,
+    sites,
+    bind(given) {
+      const options = schema.parse(given);
+      const optionsAt = (site: Site): z.output<S> => spec.optionsFor?.(options, site.path) ?? options;
+      return {
+        name,
+        peftType,
+        options,
+        sites,
+        identityAtStart: spec.identityAtStart(options),
+        accepts: (site) => spec.accepts?.(site, optionsAt(site)) ?? true,
+        parameters: (site) => spec.parameters(site, optionsAt(site)),
+        build: (context) => spec.build({ ...context, options: optionsAt(context.site) }),
+        merge: (context) => spec.merge({ ...context, options: optionsAt(context.site) }),
+      };
+    },
+  };
+}

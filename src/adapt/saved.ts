@@ -1,0 +1,140 @@
+/** Parts of the base model that are trained whole: modules_to_save, and biases under the `bias` option. */
+import type { Site, StoredAs } from "../analysis/sites.ts";
+import { parseParameterName } from "../analysis/module-path.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { isFloat } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import { setRole } from "../ir/role.ts";
+import { Tensor } from "../ir/tensor.ts";
+import { tensorType } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import type { Use } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { keyPrefix, type StartingValues } from "./parameters.ts";
+import { basePath, isInsideSaved } from "./select.ts";
+
+/** A parameter of the base model under its PyTorch name. */
+export interface BaseParameter {
+  readonly module: string;
+  /** `weight` or `bias`, or whatever the module calls it. */
+  readonly name: string;
+  readonly value: Value;
+  readonly storedAs: StoredAs;
+  /** Operands that read it on behalf of this module; for tied weights, not those of the other modules. */
+  readonly uses: readonly Use[];
+}
+
+/** Every float parameter whose module is known: those of sites first, then whatever else is named like one. */
+export function findBaseParameters(graph: Graph, sites: readonly Site[]): BaseParameter[] {
+  const found = new Map<string, BaseParameter>();
+  const claimed = new Set<Use>();
+  const add = (parameter: BaseParameter): void => {
+    const key = `${parameter.module}.${parameter.name}`;
+    const known = found.get(key);
+    found.set(key, known === undefined ? parameter : { ...known, uses: [...known.uses, ...parameter.uses] });
+    for (const use of parameter.uses) claimed.add(use);
+  };
+  for (const site of sites) {
+    for (const [name, part] of [["weight", site.weight], ["bias", site.bias]] as const) {
+      if (part === undefined) continue;
+      const use = part.reader.useAt(part.operand);
+      if (use === undefined) throw new InternalError(`site "${site.path}" does not read its ${name}`);
+      const storedAs = isConv1d(site) && name === "weight" ? "torch" : part.storedAs;
+      add({ module: basePath(site), name, value: part.value, storedAs, uses: [use] });
+    }
+  }
+  for (const value of graph.initializers) {
+    const name = parseParameterName(value.name);
+    const dtype = value.initializer?.dtype;
+    if (name === undefined || dtype === undefined || !isFloat(dtype)) continue;
+    const uses = [...value.uses].filter((use) => !claimed.has(use) && !isClaimedThroughTranspose(use, claimed));
+    if (uses.length > 0) add({ module: name.module, name: name.parameter, value, storedAs: "torch", uses });
+  }
+  return [...found.values()];
+}
+
+/** Transformers' Conv1D keeps (in, out) under its own name, so its own layout is the stored one. */
+function isConv1d(site: Site): boolean {
+  return site.kind === "linear" && site.conv1d;
+}
+
+function isClaimedThroughTranspose(use: Use, claimed: ReadonlySet<Use>): boolean {
+  if (use.kind !== "operand" || (use.node.op !== "Transpose" && use.node.op !== "Identity")) return false;
+  const readers = [...use.node.output().uses];
+  return readers.length > 0 && readers.every((reader) => claimed.has(reader));
+}
+
+/** What is to be trained beside the adapter. */
+export interface SavedOptions {
+  readonly modules: readonly string[];
+  readonly bias: "none" | "all" | "adapted";
+  /** Base paths of adapted sites: their biases get the infix `base_layer`. */
+  readonly adapted: ReadonlySet<string>;
+  readonly opset: number;
+  readonly start: StartingValues;
+}
+
+/** Turns the chosen parameters into trainable inputs. Gives their checkpoint keys. */
+export function trainBaseParameters(graph: Graph, parameters: readonly BaseParameter[], options: SavedOptions): string[] {
+  const keys: string[] = [];
+  for (const parameter of parameters) {
+    const key = trainedKey(parameter, options);
+    if (key === undefined) continue;
+    makeTrainable(graph, parameter, key, options);
+    keys.push(key);
+  }
+  return keys;
+}
+
+function trainedKey(parameter: BaseParameter, { modules, bias, adapted }: SavedOptions): string | undefined {
+  const { module, name } = parameter;
+  if (isInsideSaved(modules, module)) return `${keyPrefix}${module}.${name}`;
+  if (name !== "bias" || bias === "none") return undefined;
+  if (adapted.has(module)) return `${keyPrefix}${module}.base_layer.bias`;
+  return bias === "all" ? `${keyPrefix}${module}.bias` : undefined;
+}
+
+function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { start, opset }: SavedOptions): void {
+  const stored = parameter.value.initializer;
+  if (stored === undefined) throw new InternalError(`parameter "${parameter.value.name}" has no data`);
+  const flipped = parameter.storedAs === "transposed";
+  const shape = flipped ? [...stored.dims].reverse() : stored.dims;
+  const initial = start.load?.(key, shape) ?? (flipped ? transposedTensor(stored) : stored);
+  const input = graph.addInput({ name: key, type: tensorType(stored.dtype, shape), initializer: initial });
+  setRole(input, "param", { key, group: "base" });
+  for (const use of parameter.uses) {
+    if (use.kind === "output") use.graph.setOutput(use.index, input);
+    else use.node.setInput(use.index, orient(graph, input, parameter, use, opset));
+  }
+}
+
+/** The trainable value as the operand at hand wants it: transposed where stored layout and reader differ. */
+function orient(graph: Graph, input: Value, { value, storedAs }: BaseParameter, use: Use, opset: number): Value {
+  if (use.kind === "output") throw new InternalError("an output is not an operand");
+  let flips = storedAs === "transposed" ? 1 : 0;
+  for (let at = use.node.input(use.index); at !== undefined && at !== value; at = at.producer?.input(0)) {
+    if (at.producer?.op === "Transpose") flips += 1;
+  }
+  if (flips % 2 === 0) return input;
+  const b = new OpBuilder({ graph, before: use.node }, opset);
+  b.source = use.node;
+  return b.transpose(input, [1, 0]);
+}
+
+/** The transpose of a matrix, computed when it is read. */
+export function transposedTensor(tensor: Tensor): Tensor {
+  const [rows = 0, columns = 0] = tensor.dims;
+  const width = tensor.byteLength / Math.max(1, tensor.size);
+  const compute = (): Uint8Array => {
+    const from = tensor.bytes();
+    const to = new Uint8Array(from.length);
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < columns; j++) {
+        const at = (i * columns + j) * width;
+        to.set(from.subarray(at, at + width), (j * rows + i) * width);
+      }
+    }
+    return to;
+  };
+  return new Tensor(tensor.dtype, [columns, rows], { kind: "lazy", compute }, { name: tensor.name });
+}

@@ -1,0 +1,82 @@
+/** PEFT's rules for choosing modules by name (`check_target_module_exists`, `get_pattern_key`), reproduced exactly. */
+import { z } from "zod";
+
+const names = z.union([z.string(), z.array(z.string()).transform((list) => [...new Set(list)])]);
+
+/** Options that nearly every method shares, under PEFT's names. */
+export const targetOptions = {
+  target_modules: names
+    .nullable()
+    .default(null)
+    .describe("modules to adapt: a list of path suffixes, a regular expression for the whole path, or all-linear"),
+  exclude_modules: names.nullable().default(null).describe("modules to leave alone, matched in the same way"),
+  layers_to_transform: z
+    .union([z.int().nonnegative(), z.array(z.int().nonnegative())])
+    .nullable()
+    .default(null)
+    .describe("only layers with these indices"),
+  layers_pattern: names.nullable().default(null).describe("name of the layer list that the indices count in"),
+  modules_to_save: z
+    .array(z.string())
+    .nullable()
+    .default(null)
+    .describe("modules trained whole beside the adapter, and stored with it"),
+};
+
+/** The parsed values of {@link targetOptions}. */
+export type TargetOptions = z.output<z.ZodObject<typeof targetOptions>>;
+
+/** The word that stands for every linear layer but the output head. */
+export const allLinear = "all-linear";
+
+export function isAllLinear(targets: TargetOptions["target_modules"]): boolean {
+  return typeof targets === "string" && targets.toLowerCase() === allLinear;
+}
+
+/** Whether a list matches by suffix at a dot, or a string by regular expression over the whole path. */
+export function matchesNames(patterns: string | readonly string[], path: string): boolean {
+  if (typeof patterns === "string") return fullMatch(patterns, path);
+  return patterns.some((name) => path === name || path.endsWith(`.${name}`));
+}
+
+/** Whether options choose a module, `all-linear` not considered. */
+export function isTargeted(options: TargetOptions, path: string): boolean {
+  const { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers } = options;
+  if (excluded !== null && matchesNames(excluded, path)) return false;
+  if (targets === null || !matchesNames(targets, path)) return false;
+  // An entry that is the whole path of a module is not filtered by layer.
+  if (typeof targets === "string" || targets.includes(path)) return true;
+  return isInLayers(layers, options.layers_pattern, path);
+}
+
+/** Whether the layer index in a path is one of those asked for; no index is no match. */
+export function isInLayers(
+  layers: TargetOptions["layers_to_transform"],
+  pattern: TargetOptions["layers_pattern"],
+  path: string,
+): boolean {
+  const wanted = layers === null ? [] : typeof layers === "number" ? [layers] : layers;
+  if (wanted.length === 0) return true;
+  const lists = pattern === null || pattern.length === 0 ? ["[^.]*"] : [pattern].flat();
+  for (const list of lists) {
+    const index = new RegExp(`^.*?\\.${list}\\.(\\d+)\\.`).exec(path)?.[1];
+    if (index !== undefined) return wanted.includes(Number(index));
+  }
+  return false;
+}
+
+/** The value of the first key, in order, whose regular expression ends the path: `rank_pattern`, `alpha_pattern`. */
+export function matchPattern<T>(patterns: Readonly<Record<string, T>>, path: string): T | undefined {
+  const key = Object.keys(patterns).find((pattern) => new RegExp(`^(.*\\.)?(${pattern})$`).test(path));
+  return key === undefined ? undefined : patterns[key];
+}
+
+/** Whether a module is saved whole: PEFT tests for a plain string suffix, also inside a segment. */
+export function isSaved(saved: readonly string[], path: string): boolean {
+  return saved.some((name) => path.endsWith(name));
+}
+
+/** Python's `re.fullmatch`. */
+function fullMatch(pattern: string, text: string): boolean {
+  return new RegExp(`^(?:${pattern})$`).test(text);
+}

@@ -1,0 +1,193 @@
+/** Finds the modules of a model that adapters attach to: linear layers, convolutions, embeddings and norms. */
+import { constantOf } from "../ir/constant.ts";
+import { isFloat } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
+import { ModuleTree, parseParameterName } from "./module-path.ts";
+
+/** How the file stores a weight relative to PyTorch's layout of the same module. */
+export type StoredAs = "torch" | "transposed";
+
+/** A weight or bias of a site: the initializer, and the operand through which the site reads it. */
+export interface SiteParameter {
+  readonly value: Value;
+  readonly storedAs: StoredAs;
+  /** Node and operand position that read the parameter, after the Transposes in between. */
+  readonly reader: Node;
+  readonly operand: number;
+}
+
+interface SiteBase {
+  /** PyTorch module path, such as `model.layers.0.self_attn.q_proj`; unique among sites of one model. */
+  readonly path: string;
+  /** Node that multiplies, convolves, gathers or normalizes. */
+  readonly node: Node;
+  /** What the module reads. */
+  readonly x: Value;
+  /** What the module yields, bias added. */
+  readonly y: Value;
+  readonly weight: SiteParameter;
+  readonly bias: SiteParameter | undefined;
+}
+
+/** `y[..., out] = x[..., in] W + b`. */
+export interface LinearSite extends SiteBase {
+  readonly kind: "linear";
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** The module's own parameter is (in, out), as in transformers' Conv1D. */
+  readonly conv1d: boolean;
+}
+
+/** Convolution over 1 to 3 spatial axes; the weight is (out, in / groups, kernel...). */
+export interface ConvSite extends SiteBase {
+  readonly kind: "conv";
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernel: readonly number[];
+  readonly groups: number;
+}
+
+/** `y = table[x]`; the weight is (rows, width). */
+export interface EmbeddingSite extends SiteBase {
+  readonly kind: "embedding";
+  readonly rows: number;
+  readonly width: number;
+}
+
+/** A module of the source model that adapters can attach to. */
+export type Site = LinearSite | ConvSite | EmbeddingSite;
+
+export type SiteKind = Site["kind"];
+
+/** Every site of a graph, in execution order. Sites whose path cannot be recovered are named after their weight or node. */
+export function findSites(graph: Graph): Site[] {
+  const tree = new ModuleTree(graph);
+  const sites: Site[] = [];
+  const taken = new Map<string, number>();
+  for (const node of graph.nodes()) {
+    const site = linearSite(node, tree) ?? convSite(node, tree) ?? embeddingSite(node, tree);
+    if (site === undefined) continue;
+    // A shared module is called more than once: each further call is a site of its own behind the first.
+    const count = taken.get(site.path) ?? 0;
+    taken.set(site.path, count + 1);
+    sites.push(count === 0 ? site : { ...site, path: `${site.path}#${count}` });
+  }
+  return sites;
+}
+
+function linearSite(node: Node, tree: ModuleTree): LinearSite | undefined {
+  if (node.domain !== "" || (node.op !== "MatMul" && node.op !== "Gemm")) return undefined;
+  if (node.op === "Gemm" && (node.int("transA", 0) !== 0 || node.float("alpha", 1) !== 1)) return undefined;
+  const x = node.input(0);
+  const found = traceWeight(node, 1);
+  if (x === undefined || found === undefined || constantOf(x) !== undefined) return undefined;
+  const dims = found.value.initializer?.dims ?? [];
+  if (dims.length !== 2) return undefined;
+  const flipped = found.flipped !== (node.op === "Gemm" && node.int("transB", 0) !== 0);
+  const [rows = 0, columns = 0] = dims;
+  const [inFeatures, outFeatures] = flipped ? [columns, rows] : [rows, columns];
+  const added = node.op === "Gemm" ? gemmBias(node) : addedBias(node, outFeatures);
+  const path = sitePath(tree, node, found.value, added?.bias.value);
+  // A weight that keeps its own name but not PyTorch's (out, in) order belongs to a Conv1D.
+  const conv1d = !flipped && parseParameterName(found.value.name)?.module === path;
+  return {
+    kind: "linear",
+    path,
+    node,
+    x,
+    y: added?.y ?? node.output(),
+    weight: { value: found.value, storedAs: flipped ? "torch" : "transposed", reader: node, operand: 1 },
+    bias: added?.bias,
+    inFeatures,
+    outFeatures,
+    conv1d,
+  };
+}
+
+function convSite(node: Node, tree: ModuleTree): ConvSite | undefined {
+  if (node.domain !== "" || node.op !== "Conv") return undefined;
+  const x = node.input(0);
+  const found = traceWeight(node, 1);
+  const dims = found?.value.initializer?.dims ?? [];
+  if (x === undefined || found === undefined || found.flipped || dims.length < 3) return undefined;
+  const groups = node.int("group", 1);
+  const [outChannels = 0, perGroup = 0, ...kernel] = dims;
+  const bias = parameterAt(node, 2);
+  return {
+    kind: "conv",
+    path: sitePath(tree, node, found.value, bias?.value),
+    node,
+    x,
+    y: node.output(),
+    weight: { value: found.value, storedAs: "torch", reader: node, operand: 1 },
+    bias,
+    inChannels: perGroup * groups,
+    outChannels,
+    kernel,
+    groups,
+  };
+}
+
+function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined {
+  if (node.domain !== "" || node.op !== "Gather" || node.int("axis", 0) !== 0) return undefined;
+  const found = traceWeight(node, 0);
+  const ids = node.input(1);
+  const dims = found?.value.initializer?.dims ?? [];
+  if (found === undefined || ids === undefined || dims.length !== 2 || constantOf(ids) !== undefined) return undefined;
+  const [rows = 0, width = 0] = found.flipped ? [dims[1], dims[0]] : dims;
+  return {
+    kind: "embedding",
+    path: sitePath(tree, node, found.value, undefined),
+    node,
+    x: ids,
+    y: node.output(),
+    weight: { value: found.value, storedAs: found.flipped ? "transposed" : "torch", reader: node, operand: 0 },
+    bias: undefined,
+    rows,
+    width,
+  };
+}
+
+/** The float initializer behind an operand, through Transposes and Identities. */
+function traceWeight(node: Node, operand: number): { value: Value; flipped: boolean } | undefined {
+  let value = node.input(operand);
+  let flipped = false;
+  for (let producer = value?.producer; producer !== undefined; producer = value?.producer) {
+    if (producer.op === "Transpose" && producer.ints("perm", [1, 0]).join() === "1,0") flipped = !flipped;
+    else if (producer.op !== "Identity") break;
+    value = producer.input(0);
+  }
+  const tensor = constantOf(value);
+  return value === undefined || tensor === undefined || !isFloat(tensor.dtype) ? undefined : { value, flipped };
+}
+
+function gemmBias(node: Node): { y: Value; bias: SiteParameter } | undefined {
+  const bias = node.float("beta", 1) === 1 ? parameterAt(node, 2) : undefined;
+  return bias === undefined ? undefined : { y: node.output(), bias };
+}
+
+/** An Add of a constant vector that is the only reader of a product. */
+function addedBias(node: Node, features: number): { y: Value; bias: SiteParameter } | undefined {
+  const [use, another] = node.output().uses;
+  if (use?.kind !== "operand" || another !== undefined || use.node.op !== "Add" || use.node.domain !== "") return undefined;
+  const bias = parameterAt(use.node, 1 - use.index);
+  const dims = bias?.value.initializer?.dims ?? [];
+  if (bias === undefined || dims.length !== 1 || dims[0] !== features) return undefined;
+  return { y: use.node.output(), bias };
+}
+
+function parameterAt(reader: Node, operand: number): SiteParameter | undefined {
+  const value = reader.input(operand);
+  const tensor = constantOf(value);
+  if (value === undefined || tensor === undefined || !isFloat(tensor.dtype)) return undefined;
+  return { value, storedAs: "torch", reader, operand };
+}
+
+function sitePath(tree: ModuleTree, node: Node, weight: Value, bias: Value | undefined): string {
+  const fromBias = bias === undefined ? undefined : parseParameterName(bias.name)?.module;
+  const fromWeight = parseParameterName(weight.name)?.module;
+  if (fromWeight === undefined && fromBias !== undefined) return fromBias;
+  return tree.pathOfWeight(weight, node) ?? (weight.name || node.name);
+}

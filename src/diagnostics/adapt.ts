@@ -1,0 +1,70 @@
+/** Diagnostics of choosing and adapting modules. */
+import { defineDiagnostics } from "./define.ts";
+
+const listed = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+export const adaptErrors = defineDiagnostics({
+  E_TARGET_NOT_FOUND: (targets: string, near: readonly string[], available: readonly string[]) => ({
+    message: `no module matches the targets ${targets}`,
+    place: "--target",
+    expected: near.length > 0 ? `did you mean ${listed(near)}?` : `one of ${listed(available.slice(0, 12))}`,
+    got: targets,
+    next: "run `peft-compile inspect MODEL` to list every module with its path",
+  }),
+  E_TARGET_ALL_EXCLUDED: (targets: string, excluded: string) => ({
+    message: `every module that matches ${targets} is excluded or trained whole`,
+    place: "--target, --exclude, --modules-to-save",
+    expected: "at least one module left to adapt",
+    got: `excluded or saved: ${excluded}`,
+    next: "narrow --exclude or --modules-to-save",
+  }),
+  E_TARGET_MISSING: (available: readonly string[]) => ({
+    message: "no target modules are given",
+    place: "--target",
+    expected: `names such as ${listed(available.slice(0, 6))}, a regular expression, or all-linear`,
+    got: "nothing",
+    next: "add --target all-linear",
+  }),
+  E_NO_SITES: (model: string) => ({
+    message: "the model has no module that an adapter can attach to",
+    place: model,
+    expected: "a MatMul, Gemm, Conv or Gather with a constant float weight",
+    got: "none",
+    next: "run `peft-compile inspect MODEL`; quantised or computed weights are not adapted",
+  }),
+  E_SITE_REFUSED: (path: string, method: string, reason: string, kinds: readonly string[]) => ({
+    message: `module "${path}" cannot be adapted by ${method}: ${reason}`,
+    place: path,
+    expected: `a module of kind ${listed(kinds)}`,
+    got: reason,
+    next: `leave it out with --exclude ${path}`,
+  }),
+  E_METHOD_OPTION: (method: string, option: string, expected: string, got: string) => ({
+    message: `option ${option} of method ${method} has a bad value`,
+    place: `${method}.${option}`,
+    expected,
+    got,
+    next: `run \`peft-compile methods ${method}\` for all options`,
+  }),
+  E_CHECKPOINT_KEY_MISSING: (file: string, key: string, near: readonly string[]) => ({
+    message: `the adapter file has no tensor "${key}"`,
+    place: file,
+    expected: key,
+    got: near.length > 0 ? `nearest: ${listed(near)}` : "no similar key",
+    next: "check that the adapter was made for this model and these targets",
+  }),
+  E_CHECKPOINT_SHAPE: (file: string, key: string, expected: string, got: string) => ({
+    message: `tensor "${key}" of the adapter has another shape than the model needs`,
+    place: file,
+    expected,
+    got,
+    next: "check that the adapter was made for this model and rank",
+  }),
+  E_MERGE_REFUSED: (path: string, method: string, reason: string) => ({
+    message: `the adapter on "${path}" cannot be merged: ${reason}`,
+    place: path,
+    expected: `weights into which ${method} can be folded`,
+    got: reason,
+    next: "export the adapter instead: peft-compile export DIR --format peft",
+  }),
+});

@@ -1,0 +1,54 @@
+/** Roles of graph inputs and outputs, carried as value metadata so that text and files keep them. */
+import type { Value } from "./value.ts";
+
+/** What an input is for (see the manifest); `frozen` marks initializers that an adapter made. */
+export type InputRole = "batch" | "label" | "param" | "state" | "grad" | "hyper" | "rng" | "scale" | "frozen";
+
+/** What an output is for. */
+export type OutputRole = "loss" | "logits" | "next" | "metric" | "grad" | "output";
+
+/** A role with the facts that belong to it. */
+export interface RoleFacts {
+  /** Key in the checkpoint or state file. */
+  readonly key?: string;
+  /** For `batch` and `label`: field of a batch. */
+  readonly field?: string;
+  /** For `hyper`, `rng` and `metric`: which. */
+  readonly kind?: string;
+  /** For `next`: name of the input it feeds. */
+  readonly feeds?: string;
+  /** For a flat buffer: its parts as JSON `[{key, offset, shape}]`. */
+  readonly slices?: string;
+  /** For integer inputs that index a table: its number of rows. */
+  readonly below?: string;
+  /** Parameter group for optimizers that treat groups differently. */
+  readonly group?: string;
+}
+
+const factNames = ["key", "field", "kind", "feeds", "slices", "below", "group"] as const;
+
+/** Marks a value; facts that are left out are cleared. */
+export function setRole(value: Value, role: InputRole | OutputRole, facts: RoleFacts = {}): Value {
+  value.metadata.set("peft.role", role);
+  for (const name of factNames) {
+    const fact = facts[name];
+    if (fact === undefined) value.metadata.delete(`peft.${name}`);
+    else value.metadata.set(`peft.${name}`, fact);
+  }
+  return value;
+}
+
+/** The role of a value, undefined where it has none. */
+export function roleOf(value: Value): string | undefined {
+  return value.metadata.get("peft.role");
+}
+
+/** One fact of a value's role. */
+export function roleFact(value: Value, name: (typeof factNames)[number]): string | undefined {
+  return value.metadata.get(`peft.${name}`);
+}
+
+/** Values of a list that have the given role. */
+export function withRole(values: Iterable<Value>, role: InputRole | OutputRole): Value[] {
+  return [...values].filter((value) => roleOf(value) === role);
+}
