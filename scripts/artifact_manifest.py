@@ -1,4 +1,4 @@
-"""Reads what an artifact's manifest says about its graphs; the one place of these scripts that knows its JSON."""
+"""Reads what a manifest says of an artifact's graphs: the one place of these scripts that knows its JSON."""
 
 import json
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Port:
     role: str
     dtype: str
     shape: list[int | str]
-    field: str | None = None
+    batch_field: str | None = None
     key: str | None = None
     slices: list[Slice] = field(default_factory=list)
     hyper: str | None = None
@@ -64,9 +64,9 @@ class Artifact:
 
 def read_port(entry: dict) -> Port:
     known = {key: entry[key] for key in ("name", "role", "dtype", "shape")}
-    extra = {key: entry[key] for key in ("field", "key", "hyper", "below", "feeds") if key in entry}
+    extra = {key: entry[key] for key in ("key", "hyper", "below", "feeds") if key in entry}
     slices = [Slice(part["key"], part["offset"], part["shape"]) for part in entry.get("slices", [])]
-    return Port(**known, **extra, slices=slices)
+    return Port(**known, **extra, batch_field=entry.get("field"), slices=slices)
 
 
 def read_artifact(folder: Path) -> Artifact:
@@ -104,7 +104,7 @@ def read_artifact(folder: Path) -> Artifact:
 
 
 def graphs_under(path: Path) -> list[GraphFile]:
-    """The graphs of an artifact folder, or the one graph of an .onnx file. Raises ManifestError for other paths."""
+    """The graphs of an artifact folder, or the one of an .onnx file. Raises ManifestError for other paths."""
     if path.is_dir():
         return list(read_artifact(path).graphs.values())
     if not path.is_file():

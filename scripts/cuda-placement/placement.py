@@ -6,26 +6,30 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from artifact_manifest import ManifestError, graphs_under
-from build_stand_ins import NoProvider, build_stand_ins
+from stand_ins import NotPossible, compile_stand_ins
+
+from artifact_manifest import GraphFile, ManifestError, graphs_under
 
 EXAMPLES = """examples:
   scripts/cuda-placement.sh model.onnx --nodes
   scripts/cuda-placement.sh model.peft --strict        every graph of a training artifact
-  scripts/cuda-placement.sh model.peft --json --config optimization.disable_specified_optimizers=EliminateDropout
+  scripts/cuda-placement.sh model.peft --config optimization.disable_specified_optimizers=EliminateDropout
 """
+SHAPES = "kept for shapes"
 
 
 @dataclass
 class CpuNode:
     """A node that the CPU keeps; `shape_arithmetic` when nothing but shapes and constants flows into it."""
 
-    name: str
     op: str
+    name: str
     reason: str
     shape_arithmetic: bool
 
@@ -35,117 +39,137 @@ class Placement:
     """What the partitioner decided for one graph."""
 
     graph: str
-    error: str | None
-    on_cuda: list[str] = field(default_factory=list)
+    error: str | None = None
+    on_cuda: list[tuple[str, str]] = field(default_factory=list)
     on_cpu: list[CpuNode] = field(default_factory=list)
     copies: list[str] = field(default_factory=list)
 
-    def faults(self) -> list[str]:
-        """What --strict refuses."""
-        harmful = [node for node in self.on_cpu if not node.shape_arithmetic]
-        return ([self.error] if self.error else []) + [f"copy: {copy}" for copy in self.copies] + [
-            f"on the CPU: {node.op} {node.name} ({node.reason})" for node in harmful]
+    def is_strict(self) -> bool:
+        """Nothing crosses between the devices, and the CPU computes shapes alone."""
+        return not self.error and not self.copies and all(node.shape_arithmetic for node in self.on_cpu)
 
 
-def place(path: Path, folder: Path, options: argparse.Namespace, libraries: Path) -> Placement:
+def place(graph: GraphFile, level: str, config: dict[str, str], libraries: str) -> Placement:
     """Builds the session in a child (the loader reads LD_LIBRARY_PATH once, at start) and reads its log."""
-    request = {"model": str(path), "folder": str(folder), "level": options.level, "config": dict(options.config)}
-    search = os.pathsep.join([str(libraries), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
+    request = {"model": str(graph.path), "folder": str(graph.weights), "level": level, "config": config}
+    search = os.pathsep.join(filter(None, [libraries, os.environ.get("LD_LIBRARY_PATH")]))
+    command = [sys.executable, Path(__file__).with_name("session.py")]
     child = subprocess.run(
-        [sys.executable, Path(__file__).with_name("session.py")], input=json.dumps(request), text=True,
-        capture_output=True, errors="replace", env={**os.environ, "LD_LIBRARY_PATH": search})
+        command, input=json.dumps(request), capture_output=True, text=True, errors="replace",
+        env={**os.environ, "LD_LIBRARY_PATH": search},
+    )  # fmt: skip
     log = re.sub(r"\x1b\[[\d;]*m", "", child.stderr)
     if child.returncode != 0:
-        return Placement(str(path), f"the session's process ended with {child.returncode}: {log.strip()[-500:]}")
+        return Placement(
+            str(graph.path), f"the session ended its process ({child.returncode}): {log[-500:].strip()}"
+        )
     answer = json.loads(child.stdout)
     if answer["error"]:
         said = re.findall(r"\[E:onnxruntime[^\]]*\] (.*)", log)
-        return Placement(str(path), "; ".join([answer["error"], *said]))
-    return read_placement(str(path), answer, log)
+        return Placement(str(graph.path), "; ".join([answer["error"], *said]))
+    return read_placement(str(graph.path), answer, log)
 
 
 def read_placement(graph: str, answer: dict, log: str) -> Placement:
     """Joins the log's "Node placements" and its reasons with the graph that was built."""
-    provider_of, single = {}, None
+    placed: dict[tuple[str, str], set[str]] = {}
+    provider, lists = "", True
     for line in re.findall(r"VerifyEachNodeIsAssignedToAnEp\] (.*)", log):
         if header := re.match(r" (All nodes|Node\(s\)) placed on \[(\w+)\]", line):
-            single = header[2] if header[1] == "All nodes" else None
-            provider = header[2]
-        elif listed := re.match(r"  \S+ \((.*)\)$", line):
-            provider_of[listed[1]] = provider
-    shapes = set(re.findall(r"Force fallback to CPU execution for node: (.*) because", log))
-    missing = set(re.findall(r"CUDA kernel not found in registries for Op type: \S+ node name: (.*)", log))
-    declined = set(re.findall(r"CUDA kernel not supported\. Fallback .* node name: (.*)", log))
-    partitioned = set(answer["partitioned"])
-
-    def reason(name: str) -> str:
-        for names, why in ((shapes, "kept for shapes"), (missing, "no CUDA kernel"), (declined, "declined")):
-            if name in names:
-                return why
-        return "not said" if name in partitioned else "fused later from nodes on the CPU"
-
-    result = Placement(graph, None)
-    made = {output for *_, outputs in answer["nodes"] for output in outputs}
-    device = made | set(answer["inputs"])  # values with data; initializers, shapes and what comes of them are not
-    for domain, op, name, inputs, outputs in answer["nodes"]:
-        provider = single or provider_of.get(name)
-        if provider is None:
-            return Placement(graph, f"the log does not place {op} {name}: this ONNX Runtime logs another way")
+            provider, lists = header[2], header[1] != "All nodes"
+        elif listed := re.match(r"  (\S+) \((.*)\)$", line):
+            placed.setdefault((listed[1], listed[2]), set()).add(provider)
+    reason = reader_of_reasons(log, set(answer["partitioned"]))
+    result = Placement(graph)
+    data = {value for node in answer["nodes"] for value in node[4]} | set(
+        answer["inputs"]
+    )  # what is no constant
+    for op, domain, name, inputs, outputs in answer["nodes"]:
+        providers = placed.get((op, name), set()) if lists else {provider}
+        if len(providers) != 1:
+            return Placement(graph, f"the log puts {op} {name or '(no name)'} on {len(providers)} providers")
         if op.startswith("Memcpy"):
-            result.copies.append(f"{inputs[0]} {'to the device' if op == 'MemcpyFromHost' else 'to the host'}")
-        elif provider != "CPUExecutionProvider":
-            result.on_cuda.append(f"{domain}.{op}  {name}")
+            result.copies.append(
+                f"{inputs[0]} {'to the device' if op == 'MemcpyFromHost' else 'to the host'}"
+            )
+        elif "CPUExecutionProvider" not in providers:
+            result.on_cuda.append((f"{domain or 'ai.onnx'}.{op}", name))
+            data -= set(outputs) if op in ("Shape", "Size") else set()
         else:
-            node = CpuNode(name, f"{domain}.{op}", reason(name), device.isdisjoint(inputs) or name in shapes)
+            why = reason(op, name)
+            node = CpuNode(f"{domain or 'ai.onnx'}.{op}", name, why, why == SHAPES or data.isdisjoint(inputs))
+            data -= set(outputs) if node.shape_arithmetic else set()
             result.on_cpu.append(node)
-            device -= set(outputs) if node.shape_arithmetic else set()
-        device -= set(outputs) if op in ("Shape", "Size") else set()
     return result
+
+
+def reader_of_reasons(log: str, partitioned: set[str]) -> Callable[[str, str], str]:
+    """Gives the function that tells why a node (operator, name) is on the CPU."""
+    said = {
+        SHAPES: r"Force fallback to CPU execution for node: ()(.*) because",
+        "no CUDA kernel": r"CUDA kernel not found in registries for Op type: (\S+) node name: (.*)",
+        "declined": r"CUDA kernel not supported\. Fallback .* for Op type: (\S+) node name: (.*)",
+    }
+    nodes = {why: set(re.findall(pattern, log)) for why, pattern in said.items()}
+
+    def reason(op: str, name: str) -> str:
+        otherwise = "not said" if name in partitioned else "fused later from nodes on the CPU"
+        return next((why for why, found in nodes.items() if found & {(op, name), ("", name)}), otherwise)
+
+    return reason
 
 
 def describe(result: Placement, every_node: bool) -> str:
     """The report for people."""
     if result.error:
         return f"{result.graph}: NO PLACEMENT: {result.error}"
-    lines = [f"{result.graph}: {len(result.on_cuda)} nodes on CUDA, {len(result.on_cpu)} on the CPU, "
-             f"{len(result.copies)} copies"]
+    counts = (
+        f"{len(result.on_cuda)} nodes on CUDA, {len(result.on_cpu)} on the CPU, {len(result.copies)} copies"
+    )
+    lines = [f"{result.graph}: {counts}", *(f"  copy: {copy}" for copy in result.copies)]
     for reason, count in Counter(node.reason for node in result.on_cpu).most_common():
         of_kind = [node for node in result.on_cpu if node.reason == reason]
         ops = ", ".join(f"{op} {n}" for op, n in Counter(node.op for node in of_kind).most_common())
         lines.append(f"  on the CPU, {reason}: {count} ({ops})")
         shown = of_kind if every_node else [node for node in of_kind if not node.shape_arithmetic]
-        lines += [f"    {node.op}  {node.name}{'' if node.shape_arithmetic else '  works on data'}" for node in shown]
-    lines += [f"  copy: {copy}" for copy in result.copies]
-    return "\n".join(lines + ([f"  on CUDA: {node}" for node in result.on_cuda] if every_node else []))
-
-
-def pair(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
-    return key, value
+        lines += [
+            f"    {node.op}  {node.name}{'' if node.shape_arithmetic else '  (data)'}" for node in shown
+        ]
+    return "\n".join(lines + [f"  on CUDA: {op}  {name}" for op, name in result.on_cuda if every_node])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="cuda-placement.sh", description=__doc__, epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an artifact folder or an .onnx file")
-    parser.add_argument("--strict", action="store_true", help="exit 1 on any copy, and on CPU work that is not shapes")
+    parser = argparse.ArgumentParser("cuda-placement.sh", description=__doc__, epilog=EXAMPLES)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="an artifact folder or an .onnx file"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit 1 on any copy, and on CPU work beyond shapes"
+    )
     parser.add_argument("--level", choices=["none", "basic", "extended", "layout", "all"], default="all")
-    parser.add_argument("--config", type=pair, action="append", default=[], metavar="KEY=VALUE", help="session entry")
+    parser.add_argument(
+        "--config", action="append", default=[], metavar="KEY=VALUE", help="session entry, repeatable"
+    )
     parser.add_argument("--nodes", action="store_true", help="list every node")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each graph")
     options = parser.parse_args()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "peft-compile" / "cuda-stand-ins"
-    failed = False
+    config = dict(entry.split("=", 1) for entry in options.config)
+    good = True
     try:
-        libraries = build_stand_ins(cache)
-        for graph in [graph for path in options.paths for graph in graphs_under(path)]:
-            result = place(graph.path, graph.weights, options, libraries)
-            print(json.dumps(asdict(result)) if options.json else describe(result, options.nodes), flush=True)
-            failed |= bool(result.faults() if options.strict else result.error)
-    except (NoProvider, ManifestError) as problem:
+        graphs = [graph for path in options.paths for graph in graphs_under(path)]
+        with tempfile.TemporaryDirectory() as libraries:
+            compile_stand_ins(Path(libraries))
+            for graph in graphs:
+                result = place(graph, options.level, config, libraries)
+                print(
+                    json.dumps(asdict(result)) if options.json else describe(result, options.nodes),
+                    flush=True,
+                )
+                good &= result.is_strict() if options.strict else not result.error
+    except (NotPossible, ManifestError) as problem:
         sys.exit(f"cuda-placement: {problem}")
-    return int(failed)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
