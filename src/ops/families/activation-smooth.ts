@@ -1,0 +1,114 @@
+/** Smooth activations: Sigmoid, Softplus, Softsign, Gelu, Swish and Mish. */
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { dtypeOf } from "../facts.ts";
+import { erf } from "../kernels/erf.ts";
+import { defineUnary } from "../kernels/unary.ts";
+import { float, text } from "../params.ts";
+
+export const Sigmoid = defineUnary({
+  type: "Sigmoid",
+  versions: [1, 6, 13],
+  attributes: {},
+  precision: "follow",
+  value: sigmoid,
+  gradient: ({ y, g, b }) => b.mul(g, b.mul(y, b.sub(1, y))),
+});
+
+export const Softplus = defineUnary({
+  type: "Softplus",
+  versions: [1, 22],
+  attributes: {},
+  precision: "full",
+  value: softplus,
+  gradient: ({ x, g, b }) => b.mul(g, b.op("Sigmoid", [x])),
+});
+
+export const Softsign = defineUnary({
+  type: "Softsign",
+  versions: [1, 22],
+  attributes: {},
+  precision: "follow",
+  value: (x) => x / (1 + Math.abs(x)),
+  // 1/(1+|x|)^2
+  gradient: ({ x, g, b }) => {
+    const size = b.add(b.abs(x), 1);
+    return b.div(b.div(g, size), size);
+  },
+});
+
+export const Gelu = defineUnary({
+  type: "Gelu",
+  versions: [20],
+  attributes: { approximate: text("none") },
+  precision: "follow",
+  value: (x, { approximate }) =>
+    approximate === "tanh"
+      ? 0.5 * x * (1 + Math.tanh(tanhScale * (x + tanhCubic * x ** 3)))
+      : 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+  gradient: ({ x, g, attrs: { approximate }, b }) =>
+    b.mul(g, approximate === "tanh" ? tanhGeluSlope(b, x) : erfGeluSlope(b, x)),
+});
+
+export const Swish = defineUnary({
+  type: "Swish",
+  versions: [24],
+  attributes: { alpha: float(1) },
+  precision: "follow",
+  value: (x, { alpha }) => x * sigmoid(alpha * x),
+  // s + alpha y (1 - s) with s = sigmoid(alpha x)
+  gradient: ({ x, y, g, attrs: { alpha }, b }) => {
+    const s = b.op("Sigmoid", [alpha === 1 ? x : b.mul(x, alpha)]);
+    const rest = b.mul(y, b.sub(1, s));
+    return b.mul(g, b.add(s, alpha === 1 ? rest : b.mul(rest, alpha)));
+  },
+});
+
+export const Mish = defineUnary({
+  type: "Mish",
+  versions: [18, 22],
+  attributes: {},
+  precision: "full",
+  value: (x) => x * Math.tanh(softplus(x)),
+  // t + x (1 - t^2) sigmoid(x) with t = tanh(softplus(x))
+  gradient: ({ x, g, b }) => {
+    const t = b.op("Tanh", [b.op("Softplus", [x])]);
+    const bend = b.mul(b.mul(x, b.op("Sigmoid", [x])), b.sub(1, b.mul(t, t)));
+    return b.mul(g, b.add(t, bend));
+  },
+});
+
+// Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016): sqrt(2/pi) (x + 0.044715 x^3).
+const tanhScale = Math.sqrt(2 / Math.PI);
+const tanhCubic = 0.044715;
+
+/** Phi(x) + x phi(x), the normal distribution function and its density. */
+function erfGeluSlope(b: OpBuilder, x: Value): Value {
+  const distribution = b.mul(b.add(b.op("Erf", [b.mul(x, Math.SQRT1_2)]), 1), 0.5);
+  const density = b.mul(b.exp(b.mul(b.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+  return b.add(distribution, b.mul(x, density));
+}
+
+/** (1 + t)/2 + x (1 - t^2) u'/2 with t = tanh(u). */
+function tanhGeluSlope(b: OpBuilder, operand: Value): Value {
+  // The slope is 0 or 1 beyond 16, where squares of float16 come near infinity, and infinity times 0 is no number.
+  const x = dtypeOf(operand) === "float16" ? clipTo(b, operand, 16) : operand;
+  const square = b.mul(x, x);
+  const inner = b.mul(x, b.add(b.mul(square, tanhScale * tanhCubic), tanhScale));
+  const t = b.op("Tanh", [inner]);
+  const halfSlope = b.add(b.mul(square, 1.5 * tanhScale * tanhCubic), 0.5 * tanhScale);
+  const bend = b.mul(b.mul(x, halfSlope), b.sub(1, b.mul(t, t)));
+  return b.add(b.add(b.mul(t, 0.5), 0.5), bend);
+}
+
+function clipTo(b: OpBuilder, x: Value, bound: number): Value {
+  return b.op("Clip", [x, b.scalar(-bound, dtypeOf(x)), b.scalar(bound, dtypeOf(x))]);
+}
+
+function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-x));
+}
+
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
