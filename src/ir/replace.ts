@@ -3,6 +3,14 @@ import { InternalError } from "../diagnostics/define.ts";
 import { Node } from "./node.ts";
 import { Value } from "./value.ts";
 
+/** Whether {@link replaceValue} would have to add an Identity, since `to` cannot take over the name of an output. */
+export function needsIdentity(from: Value, to: Value): boolean {
+  const output = [...from.uses].find((use) => use.kind === "output");
+  if (output === undefined) return false;
+  const promised = to.producer === undefined || [...to.uses].some((use) => use.kind === "output");
+  return promised || to.producer?.graph !== output.graph;
+}
+
 /**
  * Lets every reader of `from` read `to`, and keeps the name of `from` where it is an output of its graph: a result of a
  * node takes that name over; an input, a constant or another output is passed through an Identity.
@@ -15,8 +23,7 @@ export function replaceValue(from: Value, to: Value): void {
     if (to.producer !== undefined && to.name === "") to.name = from.name;
     return;
   }
-  const promised = to.producer === undefined || [...to.uses].some((use) => use.kind === "output");
-  if (!promised && to.producer?.graph === outputs[0]?.graph) {
+  if (!needsIdentity(from, to)) {
     to.name = from.name;
     for (const [key, value] of from.metadata) to.metadata.set(key, value);
     from.replaceUses(to);

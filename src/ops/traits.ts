@@ -8,7 +8,15 @@ const commutative = new Set([
 ]);
 
 const random = new Set([
-  ...["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli", "Dropout"],
+  ...[
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "Dropout",
+  ],
   ...["BiasDropout", "BitmaskDropout", "BitmaskBiasDropout"],
 ]);
 

@@ -22,7 +22,10 @@ export interface PassSpec<S extends z.ZodObject, K extends string> {
   /** Counters by name, each with what it counts. */
   readonly statistics: Readonly<Record<K, string>>;
   /** Edits in place; the result says truthfully whether anything changed. */
-  readonly run: (model: Model, context: PassContext<z.output<S>> & { stat: (name: K, amount?: number) => void }) => boolean;
+  readonly run: (
+    model: Model,
+    context: PassContext<z.output<S>> & { stat: (name: K, amount?: number) => void },
+  ) => boolean;
 }
 
 /** A pass with the types of its options erased: what the manager runs. */

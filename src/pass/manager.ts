@@ -71,10 +71,14 @@ export function runPipeline(
     if (selects(options.printBefore, name)) show("before");
     const report = guarded(model, steps.slice(index), options, () => runStep(model, step, options));
     reports.push(report);
-    if (selects(options.printAfter, name) || (options.printAfterChange === true && report.changed)) show("after");
+    if (selects(options.printAfter, name) || (options.printAfterChange === true && report.changed))
+      show("after");
   });
   const report = { steps: reports, changed: reports.some(({ changed }) => changed) };
-  const table = formatReport(report, { timing: options.timing === true, statistics: options.statistics === true });
+  const table = formatReport(report, {
+    timing: options.timing === true,
+    statistics: options.statistics === true,
+  });
   if (table !== "") write(table);
   return report;
 }
@@ -88,7 +92,11 @@ function printWith(options: PipelineOptions, model: Model): string {
   return options.print(model);
 }
 
-function runStep(model: Model, { pass, options: passOptions }: ResolvedStep, options: PipelineOptions): StepReport {
+function runStep(
+  model: Model,
+  { pass, options: passOptions }: ResolvedStep,
+  options: PipelineOptions,
+): StepReport {
   const counters = new Map<string, number>();
   const remarks: string[] = [];
   const before = options.checkTruth === true ? printWith(options, model) : undefined;
@@ -96,7 +104,8 @@ function runStep(model: Model, { pass, options: passOptions }: ResolvedStep, opt
   const changed = pass.run(model, {
     options: passOptions,
     stat: (name, amount = 1) => {
-      if (!(name in pass.statistics)) throw new InternalError(`pass "${pass.name}" does not declare "${name}"`);
+      if (!(name in pass.statistics))
+        throw new InternalError(`pass "${pass.name}" does not declare "${name}"`);
       counters.set(name, (counters.get(name) ?? 0) + amount);
     },
     remark: (message) => {
@@ -107,7 +116,9 @@ function runStep(model: Model, { pass, options: passOptions }: ResolvedStep, opt
   const ms = performance.now() - start;
   if (options.verifyEach === true && changed) verifyModel(model);
   if (before !== undefined && changed !== (before !== printWith(options, model))) {
-    throw new InternalError(`pass "${pass.name}" says that it ${changed ? "changed" : "kept"} the model, its text says otherwise`);
+    throw new InternalError(
+      `pass "${pass.name}" says that it ${changed ? "changed" : "kept"} the model, its text says otherwise`,
+    );
   }
   const statistics = Object.fromEntries([...counters].filter(([, count]) => count !== 0));
   return { pass: pass.name, changed, ms, statistics, remarks };

@@ -14,13 +14,18 @@ export type GivenOptions = Readonly<Record<string, unknown>>;
  * @returns what the schema takes as input.
  * @throws DiagnosticError E_UNKNOWN_OPTION, E_BAD_OPTION, one for each option at fault.
  */
-export function resolveOptions(owner: string, schema: z.ZodObject, given: GivenOptions = {}): Record<string, unknown> {
+export function resolveOptions(
+  owner: string,
+  schema: z.ZodObject,
+  given: GivenOptions = {},
+): Record<string, unknown> {
   const known = Object.keys(schema.shape);
   const errors: DiagnosticError[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
     const part = schema.shape[name];
-    if (part === undefined) errors.push(passErrors.E_UNKNOWN_OPTION(owner, name, known, nearNames(name, known)));
+    if (part === undefined)
+      errors.push(passErrors.E_UNKNOWN_OPTION(owner, name, known, nearNames(name, known)));
     else if (value !== undefined) values[name] = value instanceof OptionText ? coerce(part, value) : value;
   }
   const unknown = new Set(Object.keys(given).filter((name) => !known.includes(name)));
@@ -76,7 +81,9 @@ function coerce(schema: unknown, option: OptionText): unknown {
   }
   if (schema instanceof z.ZodUnion) {
     const candidates = schema.def.options.map((part) => ({ part, value: coerce(part, option) }));
-    const fit = candidates.find(({ part, value }) => part instanceof z.ZodType && part.safeParse(value).success);
+    const fit = candidates.find(
+      ({ part, value }) => part instanceof z.ZodType && part.safeParse(value).success,
+    );
     return fit === undefined ? plainText(option) : fit.value;
   }
   if (schema instanceof z.ZodArray) {
@@ -90,10 +97,12 @@ function coerceWord(schema: unknown, word: OptionWord | undefined): unknown {
   const { text, quoted } = word;
   if (schema instanceof z.ZodObject || schema instanceof z.ZodRecord) return parseJson(text);
   if (quoted) return text;
-  if (schema instanceof z.ZodNumber) return Number.isNaN(Number(text)) && text !== "NaN" ? text : Number(text);
+  if (schema instanceof z.ZodNumber)
+    return Number.isNaN(Number(text)) && text !== "NaN" ? text : Number(text);
   if (schema instanceof z.ZodBoolean) return text === "true" || (text === "false" ? false : text);
   if (schema instanceof z.ZodNull) return text === "null" ? null : text;
-  if (schema instanceof z.ZodLiteral) return [...schema.values].find((value) => String(value) === text) ?? text;
+  if (schema instanceof z.ZodLiteral)
+    return [...schema.values].find((value) => String(value) === text) ?? text;
   return text;
 }
 

@@ -56,7 +56,8 @@ export function parseCall(text: string): Call {
 
 /** Writes a word so that reading it gives the same text; text that would read as something else is quoted. */
 export function printWord(text: string): string {
-  const plain = /^[\w.:/+*^$@-]+$/.test(text) && !/^(true|false|null)$/.test(text) && Number.isNaN(Number(text));
+  const plain =
+    /^[\w.:/+*^$@-]+$/.test(text) && !/^(true|false|null)$/.test(text) && Number.isNaN(Number(text));
   return plain ? text : `"${text.replace(/["\\]/g, (mark) => `\\${mark}`)}"`;
 }
 
@@ -78,7 +79,10 @@ class Reader {
     if (this.take("{")) {
       while (!this.take("}")) {
         const key = this.#match(/[A-Za-z][\w-]*/y) ?? this.#fail('an option or "}"');
-        options[key] = this.take("=") ? this.#value() : new OptionText([{ text: "true", quoted: false }], false);
+        options[key] = this.take("=")
+          ? this.#value()
+          : new OptionText([{ text: "true", quoted: false }], false);
+        this.skipSpace();
         this.take(",");
       }
     }
@@ -110,7 +114,8 @@ class Reader {
   #value(): OptionText {
     if (!this.take("[")) {
       const words = [this.#word()];
-      while (this.#matchAhead(/\s*,\s*(?!\s|[A-Za-z][\w-]*\s*=|\})/y) && this.take(",")) words.push(this.#word());
+      while (this.#matchAhead(/\s*,\s*(?!\s|[A-Za-z][\w-]*\s*=|\})/y) && this.take(","))
+        words.push(this.#word());
       this.skipSpace();
       return new OptionText(words, words.length > 1);
     }

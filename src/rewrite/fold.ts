@@ -1,0 +1,160 @@
+/** Constant folding by the reference evaluator: which nodes may be computed ahead, and what takes their place. */
+import { InternalError } from "../diagnostics/define.ts";
+import { constantOf, smallIntegers } from "../ir/constant.ts";
+import { type DType, isFloat } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import { replaceValue } from "../ir/replace.ts";
+import { staticShape } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
+import { isComputable } from "../ops/elements.ts";
+import { evaluateNode } from "../ops/evaluate.ts";
+import { fromTensor, type NDArray, toTensor } from "../ops/ndarray.ts";
+import type { Op } from "../ops/record.ts";
+import { opOf } from "../ops/registry.ts";
+import { isDeterministic } from "../ops/traits.ts";
+import { isCurrent } from "../ops/versions.ts";
+import { contentTensor } from "./rules/content.ts";
+
+export interface FoldOptions {
+  /** Most elements of a result. */
+  readonly limit: number;
+  /** Most elements of an operand that must be read from a file or computed. */
+  readonly read: number;
+  /** Most element operations in all. */
+  readonly work: number;
+  /** Whether parameters are folded, too. */
+  readonly parameters: boolean;
+}
+
+/** Whom the folder tells what it does. */
+export interface FoldListener {
+  readonly stat: (name: "folded" | "elements", amount?: number) => void;
+  readonly remark: (message: string) => void;
+}
+
+/** Operators whose results have a size that depends on data, but never more elements than rank times operand. */
+const shrinking: ReadonlySet<string> = new Set(["NonZero", "Compress", "Unique"]);
+
+/** Narrow types that quantised weights have. */
+const narrow: ReadonlySet<DType> = new Set(["int8", "uint8", "int4", "uint4", "int2", "uint2"]);
+
+/** Folds graphs in one walk each: results become initializers, which later nodes then see as constants. */
+export class Folder {
+  changed = false;
+  readonly #opset: number;
+  readonly #options: FoldOptions;
+  readonly #listener: FoldListener;
+  readonly #made = new Set<Value>();
+  #workLeft: number;
+
+  constructor(opset: number, options: FoldOptions, listener: FoldListener) {
+    this.#opset = opset;
+    this.#options = options;
+    this.#listener = listener;
+    this.#workLeft = options.work;
+  }
+
+  /** Folds a graph and its bodies. */
+  fold(graph: Graph): void {
+    for (const node of graph.nodes()) {
+      if (node.op === "Constant" || node.op === "Identity") continue;
+      const tensors = this.#results(node);
+      if (tensors !== undefined) this.#replace(graph, node, tensors);
+      else for (const body of node.subgraphs()) this.fold(body);
+    }
+  }
+
+  /** The results of a node as constants; undefined where it may not or cannot be computed. */
+  #results(node: Node): readonly (Tensor | null)[] | undefined {
+    if (!node.outputs.some((output) => output?.isUsed)) return undefined;
+    const known = node.outputs.map((output) => (output === null ? undefined : contentTensor(output)));
+    const only = known[0];
+    if (known.length === 1 && only !== undefined) return [only];
+    const op = opOf(node);
+    if (op === undefined || !isCurrent(op, this.#opset) || !isDeterministic(node)) return undefined;
+    if (node.subgraphs().length > 0) return undefined;
+    const operands = this.#operands(node);
+    if (operands === undefined || !this.#affords(node, op, operands)) return undefined;
+    return this.#evaluate(node, operands);
+  }
+
+  #operands(node: Node): readonly (Tensor | undefined)[] | undefined {
+    const tensors: (Tensor | undefined)[] = [];
+    for (const operand of node.inputs) {
+      if (operand === null) {
+        tensors.push(undefined);
+        continue;
+      }
+      const tensor = constantOf(operand);
+      if (tensor === undefined || !isComputable(tensor.dtype) || this.#isParameter(operand, tensor))
+        return undefined;
+      const most = tensor.source.kind === "inline" ? this.#options.limit : this.#options.read;
+      if (tensor.size > most) return undefined;
+      tensors.push(tensor);
+    }
+    return tensors;
+  }
+
+  /**
+   * Floats and quantised values that the file holds as initializers: folding would hide from adapters which parameter
+   * a node reads, and a transposed weight would be stored twice.
+   */
+  #isParameter(value: Value, tensor: Tensor): boolean {
+    if (this.#options.parameters || value.initializer === undefined || this.#made.has(value)) return false;
+    return tensor.size > 1 && (isFloat(tensor.dtype) || narrow.has(tensor.dtype));
+  }
+
+  #affords(node: Node, op: Op, operands: readonly (Tensor | undefined)[]): boolean {
+    const sizes = operands.map((tensor) => tensor?.size ?? 0);
+    let made = 0;
+    for (const output of node.outputs) {
+      if (output === null) continue;
+      const type = output.tensorType;
+      if (type !== undefined && !isComputable(type.dtype)) return false;
+      const shape = staticShape(type?.shape);
+      const size = shape?.reduce((product, dim) => product * dim, 1);
+      if (size === undefined && !shrinking.has(node.op)) return false;
+      if (size !== undefined && size > this.#options.limit) return false;
+      made += size ?? 0;
+    }
+    const read = sizes.reduce((sum, size) => sum + size, 0);
+    // Products do up to one operation per result and element of the larger operand.
+    const work = op.precision === "low" ? made * Math.max(1, ...sizes) : made + read;
+    if (work > this.#workLeft) return false;
+    this.#workLeft -= work;
+    return true;
+  }
+
+  #evaluate(node: Node, operands: readonly (Tensor | undefined)[]): readonly (Tensor | null)[] | undefined {
+    let results: readonly (NDArray | null)[] | undefined;
+    try {
+      const arrays = operands.map((tensor) => (tensor === undefined ? undefined : fromTensor(tensor)));
+      results = evaluateNode(node, arrays, { opset: this.#opset });
+    } catch (error) {
+      if (!(error instanceof InternalError)) throw error;
+      this.#listener.remark(`${node.op} "${node.name}" is constant but was not computed: ${error.message}`);
+      return undefined;
+    }
+    if (results?.some((array) => array !== null && array.size > this.#options.limit)) return undefined;
+    return results?.map((array) => (array === null ? null : toTensor(array)));
+  }
+
+  #replace(graph: Graph, node: Node, tensors: readonly (Tensor | null)[]): void {
+    node.outputs.forEach((output, index) => {
+      const tensor = tensors[index];
+      if (output === null || !output.isUsed) return;
+      if (tensor == null)
+        throw new InternalError(`${node.op} "${node.name}" did not compute output ${index}`);
+      const constant = graph.addInitializer(tensor, output.name);
+      constant.content = output.content ?? (tensor.dims.length <= 1 ? smallIntegers(tensor) : undefined);
+      this.#made.add(constant);
+      replaceValue(output, constant);
+      this.#listener.stat("elements", tensor.size);
+    });
+    graph.remove(node);
+    this.#listener.stat("folded");
+    this.changed = true;
+  }
+}
