@@ -1,5 +1,4 @@
 /** Rewrites sites into adapter-augmented subgraphs: the part of `adapt` that is the same for every method. */
-import { basePath } from "./select.ts";
 import type { Site } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode } from "../ir/clone.ts";
@@ -9,12 +8,14 @@ import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
 import type { BoundAdapter } from "./define.ts";
-import { addParameter, keyPrefix, type StartingValues } from "./parameters.ts";
+import { addParameter, keyPrefix } from "./parameters.ts";
+import { basePath } from "./select.ts";
 
 /** What attaching needs beside sites and method. */
 export interface AttachOptions {
   readonly opset: number;
-  readonly start: StartingValues;
+  /** Seed of the starting values. */
+  readonly seed: number;
   /** Builds dropout in the training graph; absent in every other, where dropout is the identity. */
   readonly dropout?: (b: OpBuilder, x: Value, p: number) => Value;
 }
@@ -24,16 +25,16 @@ export function attachAdapter(graph: Graph, adapter: BoundAdapter, sites: readon
   const shared = new Map<string, Record<string, Value>>();
   for (const site of sites) {
     const path = basePath(site);
-    const params = shared.get(path) ?? addParameters(graph, adapter, site, options.start);
+    const params = shared.get(path) ?? addParameters(graph, adapter, site, options.seed);
     shared.set(path, params);
     attachToSite(graph, adapter, site, params, options);
   }
 }
 
-function addParameters(graph: Graph, adapter: BoundAdapter, site: Site, start: StartingValues): Record<string, Value> {
+function addParameters(graph: Graph, adapter: BoundAdapter, site: Site, seed: number): Record<string, Value> {
   const specs = Object.entries(adapter.parameters(site));
   return Object.fromEntries(
-    specs.map(([name, spec]) => [name, addParameter(graph, `${keyPrefix}${basePath(site)}.${spec.key}`, spec, start)]),
+    specs.map(([name, spec]) => [name, addParameter(graph, `${keyPrefix}${basePath(site)}.${spec.key}`, spec, seed)]),
   );
 }
 

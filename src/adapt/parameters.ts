@@ -4,23 +4,16 @@ import { setRole } from "../ir/role.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
-import { Random } from "../random/random.ts";
+import { Random } from "../data/random.ts";
 import type { ParameterSpec } from "./define.ts";
 import { seedFor } from "./initializers.ts";
 
 /** Prefix of every key of a layer adapter in a PEFT checkpoint. */
 export const keyPrefix = "base_model.model.";
 
-/** Where starting values come from: a checkpoint's tensors by key, else the initialiser with this seed. */
-export interface StartingValues {
-  readonly seed: number;
-  /** The tensor of a loaded adapter; its shape has been checked. Undefined means: initialise. */
-  readonly load?: (key: string, shape: readonly number[]) => Tensor | undefined;
-}
-
 /** Adds a float32 parameter under its checkpoint key; untrained ones become constants. */
-export function addParameter(graph: Graph, key: string, spec: ParameterSpec, start: StartingValues): Value {
-  const tensor = start.load?.(key, spec.shape) ?? drawTensor(key, spec, start.seed);
+export function addParameter(graph: Graph, key: string, spec: ParameterSpec, seed: number): Value {
+  const tensor = drawTensor(key, spec, seed);
   if (spec.trainable === false) return setRole(graph.addInitializer(tensor, key), "frozen", { key });
   const value = graph.addInput({ name: key, type: tensorType("float32", spec.shape), initializer: tensor });
   return setRole(value, "param", { key, ...(spec.group === undefined ? {} : { group: spec.group }) });

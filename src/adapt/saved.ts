@@ -1,16 +1,15 @@
 /** Parts of the base model that are trained whole: modules_to_save, and biases under the `bias` option. */
-import type { Site, StoredAs } from "../analysis/sites.ts";
 import { parseParameterName } from "../analysis/module-path.ts";
+import type { Site, StoredAs } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { setRole } from "../ir/role.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
-import type { Value } from "../ir/value.ts";
-import type { Use } from "../ir/value.ts";
+import type { Use, Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { keyPrefix, type StartingValues } from "./parameters.ts";
+import { keyPrefix } from "./parameters.ts";
 import { basePath, isInsideSaved } from "./select.ts";
 
 /** A parameter of the base model under its PyTorch name. */
@@ -71,7 +70,6 @@ export interface SavedOptions {
   /** Base paths of adapted sites: their biases get the infix `base_layer`. */
   readonly adapted: ReadonlySet<string>;
   readonly opset: number;
-  readonly start: StartingValues;
 }
 
 /** Turns the chosen parameters into trainable inputs. Gives their checkpoint keys. */
@@ -94,12 +92,12 @@ function trainedKey(parameter: BaseParameter, { modules, bias, adapted }: SavedO
   return bias === "all" ? `${keyPrefix}${module}.bias` : undefined;
 }
 
-function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { start, opset }: SavedOptions): void {
+function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { opset }: SavedOptions): void {
   const stored = parameter.value.initializer;
   if (stored === undefined) throw new InternalError(`parameter "${parameter.value.name}" has no data`);
   const flipped = parameter.storedAs === "transposed";
   const shape = flipped ? [...stored.dims].reverse() : stored.dims;
-  const initial = start.load?.(key, shape) ?? (flipped ? transposedTensor(stored) : stored);
+  const initial = flipped ? transposedTensor(stored) : stored;
   const input = graph.addInput({ name: key, type: tensorType(stored.dtype, shape), initializer: initial });
   setRole(input, "param", { key, group: "base" });
   for (const use of parameter.uses) {

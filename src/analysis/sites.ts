@@ -4,6 +4,7 @@ import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
+import { opOf } from "../ops/registry.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
 
 /** How the file stores a weight relative to PyTorch's layout of the same module. */
@@ -75,6 +76,29 @@ export function findSites(graph: Graph): Site[] {
     sites.push(count === 0 ? site : { ...site, path: `${site.path}#${count}` });
   }
   return sites;
+}
+
+/** Site that makes an output: the last product before it, with nothing but biases, casts and movement in between. */
+export function findHead(sites: readonly Site[], output: Value): Site | undefined {
+  const byResult = new Map(sites.map((site) => [site.y, site]));
+  const byNode = new Map(sites.map((site) => [site.node.output(), site]));
+  for (let value: Value | undefined = output; value !== undefined; value = passedThrough(value)) {
+    const site = byResult.get(value) ?? byNode.get(value);
+    if (site !== undefined) return site;
+  }
+  return undefined;
+}
+
+/** The operand that a node hands on, where it adds no more than constants, and moves or casts elements. */
+function passedThrough(value: Value): Value | undefined {
+  const node = value.producer;
+  if (node === undefined) return undefined;
+  const data = node.inputs.filter((input) => input !== null && constantOf(input) === undefined);
+  const op = opOf(node);
+  if (op === undefined) return undefined;
+  if (op.precision === "exact") return node.input(0);
+  const combines = op.precision === "follow" && data.length === 1;
+  return combines ? (data[0] ?? undefined) : undefined;
 }
 
 function linearSite(node: Node, tree: ModuleTree): LinearSite | undefined {

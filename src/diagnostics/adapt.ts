@@ -39,6 +39,13 @@ export const adaptErrors = defineDiagnostics({
     got: reason,
     next: `leave it out with --exclude ${path}`,
   }),
+  E_METHOD_UNKNOWN: (name: string, candidates: readonly string[]) => ({
+    message: `there is no method "${name}"`,
+    place: "--method",
+    expected: `one of ${listed(candidates)}`,
+    got: name,
+    next: "run `peft-compile methods` for the list, or load a file with --use",
+  }),
   E_METHOD_OPTION: (method: string, option: string, expected: string, got: string) => ({
     message: `option ${option} of method ${method} has a bad value`,
     place: `${method}.${option}`,

@@ -1,0 +1,94 @@
+/** Lets the chosen method rewrite the modules that its options target. */
+import { z } from "zod";
+import { attachAdapter } from "../src/adapt/attach.ts";
+import type { BoundAdapter } from "../src/adapt/define.ts";
+import { adapterNames, findAdapter } from "../src/adapt/registry.ts";
+import { findBaseParameters, trainBaseParameters } from "../src/adapt/saved.ts";
+import { basePath, selectSites } from "../src/adapt/select.ts";
+import { targetOptions } from "../src/adapt/targets.ts";
+import { findHead, findSites } from "../src/analysis/sites.ts";
+import { adaptErrors } from "../src/diagnostics/adapt.ts";
+import { nearNames } from "../src/diagnostics/define.ts";
+import type { Model } from "../src/ir/model.ts";
+import { definePass } from "../src/pass/define.ts";
+import { Dropout } from "../src/training/dropout.ts";
+import { logitsOutput } from "../src/training/tasks.ts";
+import { adapters } from "./adapters/index.ts";
+
+const sharedOptions = z.looseObject({
+  ...targetOptions,
+  bias: z.enum(["none", "all", "lora_only"]).default("none"),
+});
+
+export default definePass({
+  name: "adapt",
+  summary: "Attach a fine-tuning method to the modules it targets",
+  options: z.strictObject({
+    method: z.string().default("lora").describe("name of the method"),
+    options: z.string().default("{}").describe("the method's options under PEFT's names, as JSON"),
+    training: z.boolean().default(true).describe("build what only training needs, such as dropout"),
+    seed: z.int().default(0).describe("seed of the starting values"),
+    name: z.string().default("the model").describe("what messages call the model"),
+  }),
+  statistics: { sites: "modules adapted", parameters: "trainable tensors added" },
+  run: (model, { options, stat, remark }) => {
+    const adapter = bindAdapter(options.method, JSON.parse(options.options));
+    const shared = sharedOptions.parse(adapter.options);
+    const { graph, opset } = model;
+    const before = graph.inputs.length;
+    const sites = findSites(graph);
+    const logits = logitsOutput(graph);
+    const head = logits === undefined ? undefined : findHead(sites, logits);
+    const chosen = selectSites(adapter, shared, { sites, head, model: options.name });
+    for (const text of chosen.remarks) remark(text);
+    const parameters = findBaseParameters(graph, sites);
+    trainBaseParameters(graph, parameters, {
+      modules: shared.modules_to_save ?? [],
+      bias: shared.bias === "lora_only" ? "adapted" : shared.bias,
+      adapted: new Set(chosen.sites.map(basePath)),
+      opset,
+    });
+    const dropout = new Dropout();
+    attachAdapter(graph, adapter, chosen.sites, {
+      opset,
+      seed: options.seed,
+      ...(options.training ? { dropout: (b, x, p) => dropout.apply(b, x, p) } : {}),
+    });
+    stat("sites", chosen.sites.length);
+    stat("parameters", countNew(model, before));
+    return true;
+  },
+});
+
+function countNew({ graph }: Model, before: number): number {
+  return graph.inputs.length - before;
+}
+
+/**
+ * Finds a method and parses its options.
+ *
+ * @throws DiagnosticError `E_METHOD_OPTION` for an unknown method, an unknown option or a value out of bounds.
+ */
+export function bindAdapter(name: string, options: unknown): BoundAdapter {
+  const adapter = findAdapter(name, adapters);
+  if (adapter === undefined) {
+    const names = adapterNames(adapters);
+    const near = nearNames(name, names);
+    throw adaptErrors.E_METHOD_UNKNOWN(name, near.length > 0 ? near : names);
+  }
+  const parsed = adapter.options.safeParse(options);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const path = issue?.path.join(".") || (issue?.code === "unrecognized_keys" ? issue.keys.join(", ") : "options");
+    throw adaptErrors.E_METHOD_OPTION(name, path, issue?.message ?? "valid options", valueAt(options, issue?.path ?? []));
+  }
+  return adapter.bind(options);
+}
+
+function valueAt(options: unknown, path: readonly PropertyKey[]): string {
+  const found = path.reduce<unknown>(
+    (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined),
+    options,
+  );
+  return JSON.stringify(found) ?? "nothing";
+}

@@ -1,0 +1,68 @@
+/** Adds a loss to the graph, with the label inputs it reads. */
+import { z } from "zod";
+import { nearNames } from "../src/diagnostics/define.ts";
+import { trainingErrors } from "../src/diagnostics/training.ts";
+import { setRole } from "../src/ir/role.ts";
+import { formatType, tensorType } from "../src/ir/type.ts";
+import type { Value } from "../src/ir/value.ts";
+import { OpBuilder } from "../src/ops/builder.ts";
+import { definePass } from "../src/pass/define.ts";
+import { floatOutputs, logitsOutput } from "../src/training/tasks.ts";
+import { losses } from "./losses/index.ts";
+
+export default definePass({
+  name: "loss",
+  summary: "Add a loss over the model's output",
+  options: z.strictObject({
+    kind: z.string().default("cross-entropy").describe("name of the loss"),
+    options: z.string().default("{}").describe("options of the loss as JSON"),
+    logits: z.string().default("").describe("output that is judged; `*` is every float output, each against a target of its own"),
+  }),
+  statistics: { terms: "outputs judged" },
+  run: (model, { options, stat }) => {
+    const { graph } = model;
+    const b = new OpBuilder({ graph }, model.opset);
+    const loss = losses.find(({ name }) => name === options.kind);
+    if (loss === undefined) {
+      throw trainingErrors.E_LOSS_UNKNOWN(options.kind, nearNames(options.kind, losses.map(({ name }) => name)), losses.map(({ name }) => name));
+    }
+    const judged = chooseOutputs(floatOutputs(graph), logitsOutput(graph), options.logits);
+    const many = options.logits === "*";
+    const terms = judged.map((output) => {
+      const scores = b.cast(output, "float32");
+      const given: unknown = JSON.parse(options.options);
+      const extra = many ? { labels: `target.${output.name}` } : {};
+      return loss.build({
+        options: { ...(typeof given === "object" ? given : {}), ...extra },
+        graph,
+        b,
+        logits: scores,
+        label: (field, dtype, shape) =>
+          setRole(graph.addInput({ name: field, type: tensorType(dtype, shape) }), "label", { field }),
+      });
+    });
+    stat("terms", terms.length);
+    const [first, ...rest] = terms;
+    if (first === undefined) throw trainingErrors.E_NO_OUTPUT(graph.outputs.map((o) => `${o.name}: ${formatType(o.type)}`));
+    const total = rest.reduce((sum, term) => b.add(sum, term.loss), first.loss);
+    const count = rest.reduce((sum, term) => b.add(sum, term.count), first.count);
+    for (const input of graph.inputs) if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });
+    for (const output of graph.outputs) setRole(output, judged.includes(output) && !many ? "logits" : "output");
+    addOutput(total, "loss");
+    addOutput(count, "tokens");
+    return true;
+
+    function addOutput(value: Value, name: "loss" | "tokens"): void {
+      value.name = name;
+      graph.addOutput(name === "loss" ? setRole(value, "loss") : setRole(value, "metric", { kind: "tokens" }));
+    }
+  },
+});
+
+function chooseOutputs(floats: readonly Value[], usual: Value | undefined, wanted: string): readonly Value[] {
+  if (wanted === "*") return floats;
+  if (wanted === "") return usual === undefined ? [] : [usual];
+  const found = floats.filter(({ name }) => name === wanted);
+  if (found.length === 0) throw trainingErrors.E_OUTPUT_NOT_FOUND(wanted, floats.map(({ name }) => name));
+  return found;
+}

@@ -1,0 +1,50 @@
+/** Adds unscaling, clipping, the skip of steps that are not finite, and the optimizer's update. */
+import { z } from "zod";
+import { nearNames } from "../src/diagnostics/define.ts";
+import { trainingErrors } from "../src/diagnostics/training.ts";
+import { definePass } from "../src/pass/define.ts";
+import type { BoundOptimizer } from "../src/training/define-optimizer.ts";
+import { addOptimizer } from "../src/training/optimize.ts";
+import { scalingFrom, scalingOptions } from "../src/training/scaling.ts";
+import { optimizers } from "./optimizers/index.ts";
+
+export default definePass({
+  name: "optimize",
+  summary: "Add the optimizer's update of parameters and state",
+  options: z.strictObject({
+    kind: z.string().default("adamw").describe("name of the optimizer"),
+    options: z.string().default("{}").describe("its options as JSON"),
+    clip: z.number().nonnegative().default(0).describe("global norm to which gradients are cut down; 0 does not"),
+    ...scalingOptions,
+  }),
+  statistics: { nodes: "nodes added" },
+  run: (model, { options, stat }) => {
+    const before = model.graph.size;
+    addOptimizer(model.graph, {
+      opset: model.opset,
+      optimizer: bindOptimizer(options.kind, JSON.parse(options.options)),
+      clip: options.clip > 0 ? options.clip : undefined,
+      scaling: scalingFrom(options),
+    });
+    stat("nodes", model.graph.size - before);
+    return true;
+  },
+});
+
+/**
+ * Finds an optimizer and parses its options.
+ *
+ * @throws DiagnosticError `E_OPTIMIZER_UNKNOWN`, or `E_TRAINING_OPTION` for a value out of bounds.
+ */
+export function bindOptimizer(name: string, options: unknown): BoundOptimizer {
+  const names = optimizers.map((optimizer) => optimizer.name);
+  const optimizer = optimizers.find((candidate) => candidate.name === name);
+  if (optimizer === undefined) throw trainingErrors.E_OPTIMIZER_UNKNOWN(name, nearNames(name, names), names);
+  const parsed = optimizer.options.safeParse(options);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const path = issue?.path.join(".") || (issue?.code === "unrecognized_keys" ? issue.keys.join(", ") : "options");
+    throw trainingErrors.E_TRAINING_OPTION(name, path, issue?.message ?? "valid options", JSON.stringify(options));
+  }
+  return optimizer.bind(options);
+}

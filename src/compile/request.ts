@@ -1,0 +1,41 @@
+/** What can be asked of `compile`, with its defaults: the one description behind API, command line and configuration file. */
+import { z } from "zod";
+import { scheduleSchema } from "../artifact/manifest.ts";
+import { taskNames } from "../training/tasks.ts";
+
+export const compileSchema = z.strictObject({
+  method: z
+    .strictObject({ name: z.string().default("lora"), options: z.record(z.string(), z.unknown()).default({}) })
+    .prefault({})
+    .describe("fine-tuning method and its options under PEFT's names"),
+  task: z.enum([...taskNames, "auto"]).default("auto"),
+  /** Instead of the task's own. */
+  loss: z.strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()).default({}), logits: z.string().default("") }).optional(),
+  optimizer: z
+    .strictObject({ name: z.string().default("adamw"), options: z.record(z.string(), z.unknown()).default({}) })
+    .prefault({}),
+  schedule: scheduleSchema.default({ kind: "constant", warmup: 0, final: 0 }),
+  clip: z.number().positive().optional(),
+  precision: z.enum(["fp32", "fp16", "bf16"]).default("fp32"),
+  scaling: z
+    .strictObject({
+      scale: z.number().positive().optional(),
+      growth: z.number().min(1).optional(),
+      backoff: z.number().positive().max(1).optional(),
+      interval: z.int().min(1).optional(),
+    })
+    .default({}),
+  provider: z.enum(["cpu", "cuda", "webgpu", "wasm"]).default("cpu"),
+  accumulate: z.int().min(1).default(1),
+  accumulateBy: z.enum(["batches", "tokens"]).default("batches"),
+  stepsPerRun: z.int().min(1).default(1),
+  portable: z.boolean().default(false),
+  hash: z.enum(["sampled", "full"]).default("sampled"),
+  seed: z.int().default(0),
+  /** `modules_to_save` as the task asks for it, unless set here or in the method's options; empty for none. */
+  modulesToSave: z.array(z.string()).optional(),
+});
+
+/** A request as a caller writes it. */
+export type CompileRequest = z.input<typeof compileSchema>;
+export type CompileSettings = z.output<typeof compileSchema>;

@@ -1,0 +1,49 @@
+/** Diagnostics of losses, optimizers and the assembly of training graphs. */
+import { defineDiagnostics } from "./define.ts";
+
+const listed = (names: readonly string[]): string => (names.length === 0 ? "none" : names.join(", "));
+
+export const trainingErrors = defineDiagnostics({
+  E_LOSS_UNKNOWN: (name: string, near: readonly string[], all: readonly string[]) => ({
+    message: `there is no loss "${name}"`,
+    place: "--loss",
+    expected: near.length > 0 ? `did you mean ${listed(near)}?` : `one of ${listed(all)}`,
+    got: name,
+    next: "choose one of these, or let --task choose",
+  }),
+  E_OPTIMIZER_UNKNOWN: (name: string, near: readonly string[], all: readonly string[]) => ({
+    message: `there is no optimizer "${name}"`,
+    place: "--optimizer",
+    expected: near.length > 0 ? `did you mean ${listed(near)}?` : `one of ${listed(all)}`,
+    got: name,
+    next: "choose one of these",
+  }),
+  E_TRAINING_OPTION: (place: string, option: string, expected: string, got: string) => ({
+    message: `option ${option} of ${place} has a bad value`,
+    place: `${place}.${option}`,
+    expected,
+    got,
+    next: "see `peft-compile compile --help`",
+  }),
+  E_NO_OUTPUT: (outputs: readonly string[]) => ({
+    message: "the model has no float output that a loss could judge",
+    place: "graph outputs",
+    expected: "at least one float tensor",
+    got: listed(outputs),
+    next: "export the model with its logits or hidden states as an output",
+  }),
+  E_OUTPUT_NOT_FOUND: (name: string, outputs: readonly string[]) => ({
+    message: `the model has no float output "${name}"`,
+    place: "--loss",
+    expected: `one of ${listed(outputs)}`,
+    got: name,
+    next: "name one of these as logits",
+  }),
+  E_NAME_TAKEN: (name: string) => ({
+    message: `the model already has an input or output called "${name}"`,
+    place: name,
+    expected: "a name that the training graph can use",
+    got: "the same name in the source model",
+    next: "rename it in the source model, or choose another label field with --loss",
+  }),
+});

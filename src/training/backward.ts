@@ -1,0 +1,30 @@
+/** Adds the gradients of all parameters to a graph with a loss. */
+import { differentiate } from "../autodiff/differentiate.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import type { Graph } from "../ir/graph.ts";
+import { roleFact, setRole, withRole } from "../ir/role.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { type LossScaling, lossScaleInput } from "./optimize.ts";
+
+/**
+ * Differentiates the loss output by every parameter input. Each gradient becomes an output under the parameter's key; one
+ * that the loss does not depend on is zero. Under loss scaling, gradients are those of scale * loss.
+ */
+export function addBackward(graph: Graph, opset: number, scaling: LossScaling | undefined): void {
+  const [loss] = withRole(graph.outputs, "loss");
+  if (loss === undefined) throw new InternalError("the graph has no loss to differentiate");
+  const params = withRole(graph.inputs, "param");
+  const b = new OpBuilder({ graph }, opset);
+  const gradient = scaling === undefined ? b.scalar(1, "float32") : lossScaleInput(graph, scaling);
+  const gradients = differentiate(graph, [{ value: loss, gradient }], params, opset);
+  const tail = new OpBuilder({ graph }, opset);
+  params.forEach((param, i) => {
+    const key = roleFact(param, "key");
+    if (key === undefined) throw new InternalError(`parameter "${param.name}" has no key`);
+    const found = gradients[i] ?? tail.zerosLike(param);
+    // An output of its own even where two parameters share a gradient.
+    const output = found.producer === undefined || [...found.uses].some((use) => use.kind === "output") ? tail.op("Identity", [found]) : found;
+    output.name = `grad.${key}`;
+    graph.addOutput(setRole(output, "grad", { key }));
+  });
+}

@@ -1,0 +1,80 @@
+/** The optimizer contract: which state a parameter has, and one update of it, as a few nodes. */
+import type { z } from "zod";
+import type { Value } from "../ir/value.ts";
+import type { OpBuilder } from "../ops/builder.ts";
+
+/** What an update is built with. Parameter, gradient and state have one shape: that of a flat buffer. */
+export interface UpdateContext<O, K extends string> {
+  readonly options: O;
+  readonly b: OpBuilder;
+  readonly param: Value;
+  /** Already unscaled and clipped, float32. */
+  readonly grad: Value;
+  readonly state: Readonly<Record<K, Value>>;
+  /** Learning rate of this update, float32 scalar. */
+  readonly lr: Value;
+  /** Number of this update, from 1, int64 scalar. Skipped updates do not count. */
+  readonly step: Value;
+}
+
+/** The values after an update. */
+export interface Updated<K extends string> {
+  readonly param: Value;
+  readonly state: Readonly<Record<K, Value>>;
+}
+
+export interface OptimizerSpec<S extends z.ZodObject, K extends string> {
+  /** Name in `--optimizer` and in `passes/optimizers/`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly paper: string;
+  /** Options; every optimizer has `lr`, which the runner reads. */
+  readonly options: S;
+  /** Names of the state tensors, zero at the start; which of them exist may depend on options. */
+  readonly state: (options: z.output<S>) => readonly K[];
+  readonly update: (context: UpdateContext<z.output<S>, K>) => Updated<K>;
+}
+
+/** An optimizer with its types erased. */
+export interface Optimizer {
+  readonly name: string;
+  readonly summary: string;
+  readonly paper: string;
+  readonly options: z.ZodObject;
+  bind(options: unknown): BoundOptimizer;
+}
+
+export interface BoundOptimizer {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly state: readonly string[];
+  update(context: Omit<UpdateContext<unknown, string>, "options">): Updated<string>;
+}
+
+/** Declares an optimizer, the default export of a file in `passes/optimizers/`. */
+export function defineOptimizer<S extends z.ZodObject, K extends string>(spec: OptimizerSpec<S, K>): Optimizer {
+  const { name, summary, paper, options: schema } = spec;
+  return {
+    name,
+    summary,
+    paper,
+    options: schema,
+    bind(given) {
+      const options = schema.parse(given);
+      return {
+        name,
+        options,
+        state: spec.state(options),
+        update: (context) => spec.update({ ...context, options }),
+      };
+    },
+  };
+}
+
+/**
+ * 1 - beta^step as a float32 scalar, through float64: in float32 it would lose half its digits at the first steps.
+ */
+export function biasCorrection(b: OpBuilder, beta: number, step: Value): Value {
+  const power = b.pow(b.scalar(beta, "float64"), b.cast(step, "float64"));
+  return b.cast(b.sub(b.scalar(1, "float64"), power), "float32");
+}

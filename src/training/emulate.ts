@@ -1,0 +1,62 @@
+/** Emulates 16-bit arithmetic on a provider without it: float32 operators between explicit pairs of Casts. */
+import { type DType, dtypeCode, isLow } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import { Node } from "../ir/node.ts";
+import { tensorType } from "../ir/type.ts";
+import { Value } from "../ir/value.ts";
+
+/**
+ * Lets every node that reads or yields a 16-bit float compute in float32: its operands are cast up, its results are cast
+ * down (which rounds) and, for the next reader, up again. ONNX Runtime's CPU provider keeps the rounding of such pairs
+ * at every optimization level, while it drops that of float16 nodes and has hardly any bfloat16 kernel. Casts, and
+ * tests that are asked of the low value itself, stay. Gives the number of nodes that were wrapped.
+ */
+export function emulateLow(graph: Graph): number {
+  const raised = new Map<Value, Value>();
+  let wrapped = 0;
+  for (const node of graph.nodes()) {
+    if (node.op === "Cast" || node.op === "IsInf" || node.op === "IsNaN") continue;
+    const low = [...node.inputs, ...node.outputs].some((value) => value !== null && isLowValue(value));
+    if (!low) continue;
+    wrapped += 1;
+    node.inputs.forEach((input, index) => {
+      if (input !== null && isLowValue(input)) node.setInput(index, raise(graph, input, raised));
+    });
+    for (const output of node.outputs) if (output !== null && isLowValue(output)) lowerResult(graph, node, output);
+  }
+  return wrapped;
+}
+
+function isLowValue(value: Value): boolean {
+  const dtype = value.tensorType?.dtype;
+  return dtype !== undefined && isLow(dtype);
+}
+
+/** The float32 view of a low value, made once. */
+function raise(graph: Graph, value: Value, raised: Map<Value, Value>): Value {
+  const known = raised.get(value);
+  if (known !== undefined) return known;
+  const view = insertCast(graph, value, "float32", value.producer === undefined ? graph.first : value.producer.next);
+  raised.set(value, view);
+  return view;
+}
+
+/** The node now yields float32; what its readers see is that, rounded. */
+function lowerResult(graph: Graph, node: Node, output: Value): void {
+  const type = output.tensorType;
+  if (type === undefined) return;
+  const rounded = insertCast(graph, output, type.dtype, node.next);
+  output.type = tensorType("float32", type.shape);
+  const cast = rounded.producer;
+  output.replaceUses(rounded, (use) => use.kind === "operand" && use.node === cast);
+  rounded.name = output.name;
+  output.name = "";
+}
+
+function insertCast(graph: Graph, value: Value, to: DType, before: Node | undefined): Value {
+  const output = new Value({ type: tensorType(to, value.tensorType?.shape) });
+  const cast = new Node({ op: "Cast", inputs: [value], attributes: { to: dtypeCode(to) }, outputs: [output] });
+  cast.name = value.producer?.name ?? "";
+  graph.insert(cast, before);
+  return output;
+}

@@ -1,0 +1,119 @@
+/** Packs all trainable tensors into one flat vector, and their gradients into another. */
+import { InternalError } from "../diagnostics/define.ts";
+import type { Graph } from "../ir/graph.ts";
+import { roleFact, setRole, withRole } from "../ir/role.ts";
+import { staticShape } from "../ir/shape.ts";
+import { Tensor } from "../ir/tensor.ts";
+import { tensorType } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { shapeOf } from "../ops/facts.ts";
+
+/** A part of a flat vector: `key` lies at `offset` elements, row-major with this shape. */
+export interface FlatSlice {
+  readonly key: string;
+  readonly offset: number;
+  readonly shape: readonly number[];
+}
+
+/** Names of the flat input and output. */
+export const flatNames = { params: "params", grads: "grads" } as const;
+
+/**
+ * Replaces the parameter inputs by one float32 vector that is split and reshaped at the start of the graph, so that
+ * optimizer, clipping and transfers cost one node each whatever the number of modules. Gradient outputs, where there are
+ * any, are concatenated in the same order. Gives the layout, empty where nothing is trained.
+ */
+export function flattenParameters(graph: Graph, opset: number): FlatSlice[] {
+  const params = withRole(graph.inputs, "param");
+  const slices = layoutOf(params);
+  if (slices.length === 0) return [];
+  const facts = { key: flatNames.params, slices: JSON.stringify(slices) };
+  const flat = graph.addInput({
+    name: flatNames.params,
+    type: tensorType("float32", [totalSize(slices)]),
+    initializer: concatenated(params),
+  });
+  setRole(flat, "param", facts);
+  splitFlat(graph, flat, params, slices, opset);
+  packGradients(graph, slices, opset);
+  for (const param of params) graph.removeInput(param);
+  return slices;
+}
+
+/** Reads the layout that a flat value carries. */
+export function readSlices(value: Value): FlatSlice[] {
+  const text = roleFact(value, "slices");
+  if (text === undefined) throw new InternalError(`"${value.name}" carries no layout`);
+  return JSON.parse(text) as FlatSlice[];
+}
+
+function layoutOf(params: readonly Value[]): FlatSlice[] {
+  let offset = 0;
+  return params.map((param) => {
+    const key = roleFact(param, "key");
+    const shape = staticShape(shapeOf(param));
+    if (key === undefined || shape === undefined) throw new InternalError(`parameter "${param.name}" lacks key or size`);
+    const slice = { key, offset, shape };
+    offset += sizeOf(shape);
+    return slice;
+  });
+}
+
+function totalSize(slices: readonly FlatSlice[]): number {
+  return slices.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+function splitFlat(graph: Graph, flat: Value, params: readonly Value[], slices: readonly FlatSlice[], opset: number): void {
+  const b = new OpBuilder({ graph, before: graph.first }, opset);
+  const sizes = slices.map(({ shape }) => sizeOf(shape));
+  const parts = params.length === 1 ? [flat] : b.ops("Split", [flat, b.ints(sizes)], { axis: 0 }, params.length);
+  params.forEach((param, i) => {
+    const part = parts[i];
+    if (part === undefined) throw new InternalError("a split lacks a part");
+    const shaped = b.reshape(part, slices[i]?.shape ?? []);
+    shaped.name = param.name;
+    param.replaceUses(shaped);
+  });
+}
+
+function packGradients(graph: Graph, slices: readonly FlatSlice[], opset: number): void {
+  const grads = withRole(graph.outputs, "grad");
+  if (grads.length === 0) return;
+  const byKey = new Map(grads.map((grad) => [roleFact(grad, "key"), grad]));
+  const b = new OpBuilder({ graph }, opset);
+  const parts = slices.map(({ key }) => {
+    const grad = byKey.get(key);
+    if (grad === undefined) throw new InternalError(`parameter "${key}" has no gradient`);
+    return b.reshape(grad, [-1]);
+  });
+  const flat = b.concat(parts, 0);
+  flat.name = flatNames.grads;
+  setRole(flat, "grad", { slices: JSON.stringify(slices) });
+  graph.setOutputs([...graph.outputs.filter((output) => !byKey.has(roleFact(output, "key")) || !grads.includes(output)), flat]);
+}
+
+function concatenated(params: readonly Value[]): Tensor {
+  const tensors = params.map((param) => {
+    const tensor = param.initializer;
+    if (tensor === undefined || tensor.dtype !== "float32") {
+      throw new InternalError(`parameter "${param.name}" has no float32 starting value`);
+    }
+    return tensor;
+  });
+  const size = tensors.reduce((sum, tensor) => sum + tensor.size, 0);
+  const compute = (): Uint8Array => {
+    const bytes = new Uint8Array(size * 4);
+    let at = 0;
+    for (const tensor of tensors) {
+      bytes.set(tensor.bytes(), at);
+      at += tensor.byteLength;
+    }
+    return bytes;
+  };
+  return new Tensor("float32", [size], { kind: "lazy", compute });
+}

@@ -1,0 +1,118 @@
+/** Adds the update to a graph that yields flat gradients: unscaling, clipping, skipping and the optimizer's own step. */
+import { InternalError } from "../diagnostics/define.ts";
+import { float32Tensor, int64Tensor, zeroTensor } from "../ir/constant.ts";
+import type { Graph } from "../ir/graph.ts";
+import { setRole, withRole } from "../ir/role.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { tensorType } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { shapeOf } from "../ops/facts.ts";
+import type { BoundOptimizer } from "./define-optimizer.ts";
+import { type FlatSlice, readSlices } from "./flatten.ts";
+
+/** Dynamic loss scaling, as torch.amp.GradScaler does it (Micikevicius et al. 2017, arXiv:1710.03740). */
+export interface LossScaling {
+  readonly initial: number;
+  readonly growth: number;
+  readonly backoff: number;
+  /** Finite steps in a row after which the scale grows. */
+  readonly interval: number;
+}
+
+export interface OptimizeOptions {
+  readonly opset: number;
+  readonly optimizer: BoundOptimizer;
+  /** Global norm to which gradients are cut down. */
+  readonly clip?: number | undefined;
+  readonly scaling?: LossScaling | undefined;
+}
+
+/** Keys of scalar state in the state file. */
+export const scalarKeys = { step: "optimizer/step", scale: "scaler/scale", good: "scaler/good_steps" } as const;
+
+/**
+ * Turns the graph's flat gradient output into updated parameters and state, each an output that feeds an input at the
+ * next step. A gradient that is not finite changes nothing but the loss scale, and is reported as `skipped`.
+ */
+export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
+  const { opset, optimizer, clip, scaling } = options;
+  const b = new OpBuilder({ graph }, opset);
+  const [param] = withRole(graph.inputs, "param");
+  const gradient = withRole(graph.outputs, "grad")[0] ?? withRole(graph.inputs, "grad")[0];
+  if (param === undefined || gradient === undefined) throw new InternalError("nothing to optimize: no flat gradient");
+  graph.setOutputs(graph.outputs.filter((output) => output !== gradient));
+
+  const scale = scaling === undefined ? undefined : lossScaleInput(graph, scaling);
+  const unscaled = scale === undefined ? gradient : b.mul(gradient, b.reciprocal(scale));
+  const norm = b.sqrt(b.reduceSumSquare(unscaled, undefined, false));
+  const finite = b.not(b.or(b.op("IsNaN", [norm]), b.op("IsInf", [norm])));
+  const clipped = clip === undefined ? unscaled : clipTo(b, unscaled, norm, clip);
+
+  const lr = setRole(graph.addInput({ name: "lr", type: tensorType("float32", []) }), "hyper", { kind: "lr" });
+  const counter = stateInput(graph, "step", scalarKeys.step, int64Tensor([0], []));
+  const step = b.add(counter, 1);
+  const slices = readSlices(param);
+  const state = Object.fromEntries(
+    optimizer.state.map((name) => [name, flatStateInput(graph, name, param, slices)]),
+  );
+  const updated = optimizer.update({ b, param, grad: clipped, state, lr, step });
+
+  feed(graph, b.where(finite, updated.param, param), param);
+  for (const [name, before] of Object.entries(state)) {
+    const after = updated.state[name];
+    if (after === undefined) throw new InternalError(`optimizer ${optimizer.name} does not update its state "${name}"`);
+    feed(graph, b.where(finite, after, before), before);
+  }
+  feed(graph, b.where(finite, step, counter), counter);
+  if (scale !== undefined && scaling !== undefined) updateScale(graph, b, scale, finite, scaling);
+  addMetric(graph, "grad_norm", norm);
+  addMetric(graph, "skipped", b.cast(b.not(finite), "float32"));
+}
+
+/** The loss scale as an input: the graph's own where autodiff has made it for its seed. */
+export function lossScaleInput(graph: Graph, scaling: LossScaling): Value {
+  const [known] = withRole(graph.inputs, "scale").filter((input) => input.name === "loss_scale");
+  if (known !== undefined) return known;
+  const tensor = float32Tensor([scaling.initial], []);
+  const value = graph.addInput({ name: "loss_scale", type: tensorType("float32", []), initializer: tensor });
+  return setRole(value, "scale", { key: scalarKeys.scale });
+}
+
+/** Norm clipping of torch.nn.utils.clip_grad_norm_: factor min(1, clip / (norm + 1e-6)). */
+function clipTo(b: OpBuilder, gradient: Value, norm: Value, clip: number): Value {
+  const factor = b.div(b.scalar(clip, "float32"), b.add(norm, 1e-6));
+  return b.mul(gradient, b.min(factor, 1));
+}
+
+function updateScale(graph: Graph, b: OpBuilder, scale: Value, finite: Value, scaling: LossScaling): void {
+  const good = graph.addInput({ name: "good_steps", type: tensorType("int64", []), initializer: int64Tensor([0], []) });
+  setRole(good, "scale", { key: scalarKeys.good });
+  const count = b.add(good, 1);
+  const grows = b.and(finite, b.greaterOrEqual(count, scaling.interval));
+  const raised = b.where(grows, b.mul(scale, scaling.growth), scale);
+  feed(graph, b.where(finite, raised, b.mul(scale, scaling.backoff)), scale);
+  feed(graph, b.where(b.and(finite, b.not(grows)), count, b.int(0)), good);
+}
+
+function stateInput(graph: Graph, name: string, key: string, initial: Tensor): Value {
+  const value = graph.addInput({ name, type: tensorType(initial.dtype, initial.dims), initializer: initial });
+  return setRole(value, "state", { key });
+}
+
+function flatStateInput(graph: Graph, name: string, param: Value, slices: readonly FlatSlice[]): Value {
+  const shape = shapeOf(param).map(Number);
+  const value = graph.addInput({ name: `state.${name}`, type: tensorType("float32", shape), initializer: zeroTensor("float32", shape) });
+  const parts = slices.map((slice) => ({ ...slice, key: `${slice.key}/${name}` }));
+  return setRole(value, "state", { key: `state/${name}`, slices: JSON.stringify(parts) });
+}
+
+function feed(graph: Graph, value: Value, input: Value): void {
+  value.name = `next.${input.name}`;
+  graph.addOutput(setRole(value, "next", { feeds: input.name }));
+}
+
+function addMetric(graph: Graph, kind: string, value: Value): void {
+  value.name = kind;
+  graph.addOutput(setRole(value, "metric", { kind }));
+}
