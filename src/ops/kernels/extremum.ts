@@ -1,14 +1,12 @@
 /** Maximum and minimum of two elements, 64-bit integers included; NaN wins. */
 import type { BinaryFunctions } from "./elementwise.ts";
 
-export const maximum: BinaryFunctions<number> = {
+export const maximum = {
   numbers: Math.max,
-  // biome-ignore lint/complexity/useMathMinMax: Math.max takes no bigint
-  bigints: (x, y) => (x > y ? x : y),
-};
+  bigints: (x: bigint, y: bigint): bigint => (x > y ? x : y),
+} satisfies BinaryFunctions<number>;
 
-export const minimum: BinaryFunctions<number> = {
+export const minimum = {
   numbers: Math.min,
-  // biome-ignore lint/complexity/useMathMinMax: Math.min takes no bigint
-  bigints: (x, y) => (x < y ? x : y),
-};
+  bigints: (x: bigint, y: bigint): bigint => (x < y ? x : y),
+} satisfies BinaryFunctions<number>;

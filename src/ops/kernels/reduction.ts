@@ -1,0 +1,161 @@
+/** `defineReduction`: the short form of `defineOp` for operators that reduce an operand over axes. */
+import type { Dim } from "../../ir/dim.ts";
+import { unknownDim } from "../../ir/dim.ts";
+import type { DType } from "../../ir/dtype.ts";
+import type { Node } from "../../ir/node.ts";
+import { unknownShape } from "../../ir/shape.ts";
+import { tensorType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { defineOp } from "../define.ts";
+import { dtypeOf, rankOf } from "../facts.ts";
+import type { NDArray } from "../ndarray.ts";
+import { int } from "../params.ts";
+import type { Inferred, Op, PrecisionClass } from "../record.ts";
+import { type Fold, reduceArray } from "./reduce.ts";
+import { knownIntegers, reciprocalCount, resolveAxes } from "./reduction-axes.ts";
+
+/** What the derivative of a reduction is written from. */
+export interface ReductionGradientContext {
+  readonly x: Value;
+  /** The result with reduced axes of size 1, so that it broadcasts against `x`. */
+  readonly y: () => Value;
+  /** Gradient of the result, in the same form. */
+  readonly g: () => Value;
+  /** Reduces another array of the shape of `x` over the same axes, keeping them with size 1. */
+  readonly reduce: (type: string, value: Value) => Value;
+  /** `1/n` for the n elements that each element of the result comes from. */
+  readonly share: () => Value | number;
+  readonly b: OpBuilder;
+}
+
+/** What the author of a reduction writes. */
+export interface ReductionSpec {
+  readonly type: string;
+  readonly versions: readonly number[];
+  /** Version that turned the attribute `axes` into an operand. */
+  readonly axesInputSince: number;
+  readonly precision: PrecisionClass;
+  /** How it is computed on doubles, and on 64-bit integers where it takes them. */
+  readonly fold: (dtype: DType) => { readonly numbers: Fold<number>; readonly bigints?: Fold<bigint> };
+  /** In the place of `fold` where one pass does not do. */
+  readonly evaluate?: (x: NDArray, options: ReduceOptions) => NDArray;
+  /** The reduction of two symbolic elements. */
+  readonly content?: (left: Dim, right: Dim) => Dim;
+  readonly gradient: (context: ReductionGradientContext) => Value;
+}
+
+/** Axes as positions, whether they stay with size 1, and whether float results stay unrounded. */
+export interface ReduceOptions {
+  readonly axes: readonly number[];
+  readonly keepdims: boolean;
+  readonly exact: boolean;
+}
+
+interface Attributes {
+  readonly keepdims: number;
+  readonly noop_with_empty_axes: number;
+}
+
+/** Declares a reduction with operands `x` and `axes` (absent or empty: all of them, or none under noop_with_empty_axes). */
+export function defineReduction(spec: ReductionSpec): Op {
+  return defineOp({
+    type: spec.type,
+    versions: spec.versions,
+    inputs: ["x", "axes?"],
+    outputs: ["y"],
+    attributes: { keepdims: int(1), noop_with_empty_axes: int(0) },
+    infer: ({ in: { x, axes }, attrs }) => [inferReduction(x, axes, attrs, spec.content)],
+    evaluate: ({ in: { x, axes }, attrs, exact }) => {
+      const positions = resolveAxes(axes?.toNumbers(), x.rank, attrs.noop_with_empty_axes !== 0);
+      const options = { axes: positions, keepdims: attrs.keepdims !== 0, exact };
+      if (spec.evaluate !== undefined) return [spec.evaluate(x, options)];
+      const { numbers, bigints } = spec.fold(x.dtype);
+      return [reduceArray(x, options, numbers, bigints)];
+    },
+    precision: spec.precision,
+    gradient: ({ in: { x, axes }, out: { y }, grad, attrs, b }) => ({
+      x: () => {
+        const spread = (value: Value): Value => spreadOver(b, value, x, axes, attrs);
+        const noop = attrs.noop_with_empty_axes;
+        return spec.gradient({
+          x,
+          y: () => spread(y),
+          g: () => spread(grad.y),
+          reduce: (type, value) =>
+            b.op(type, [value, axes ?? null], { keepdims: 1, noop_with_empty_axes: noop }),
+          share: () => shareOf(b, x, y, axes, attrs),
+          b,
+        });
+      },
+    }),
+    upgrades: { [spec.axesInputSince]: moveAxesToInput },
+    hostInputs: ["axes"],
+  });
+}
+
+/** Makes an operand of the attribute `axes`. */
+function moveAxesToInput(node: Node, b: OpBuilder): void {
+  const axes = node.ints("axes", undefined);
+  if (axes === undefined) return;
+  node.attributes.delete("axes");
+  node.setInput(1, b.ints(axes));
+}
+
+/** Positions of the reduced axes; undefined where they are computed at run time. */
+function knownAxes(x: Value, axes: Value | undefined, attrs: Attributes): readonly number[] | undefined {
+  const list = axes === undefined ? [] : knownIntegers(axes);
+  const rank = x.tensorType?.shape?.length;
+  if (list === undefined || rank === undefined) return undefined;
+  return resolveAxes(list, rank, attrs.noop_with_empty_axes !== 0);
+}
+
+function inferReduction(
+  x: Value,
+  axes: Value | undefined,
+  attrs: Attributes,
+  onContent: ((left: Dim, right: Dim) => Dim) | undefined,
+): Inferred {
+  const type = x.tensorType;
+  if (type?.shape === undefined) return type === undefined ? undefined : tensorType(type.dtype);
+  const rank = type.shape.length;
+  const positions = knownAxes(x, axes, attrs);
+  if (positions === undefined) {
+    const dropped = attrs.keepdims !== 0 ? 0 : axes?.tensorType?.shape?.[0];
+    return tensorType(
+      type.dtype,
+      typeof dropped === "number" ? unknownShape(Math.max(0, rank - dropped)) : undefined,
+    );
+  }
+  const shape = type.shape.flatMap((dim, axis): Dim[] => {
+    if (!positions.includes(axis)) return [dim];
+    return attrs.keepdims !== 0 ? [1] : [];
+  });
+  const reduced = tensorType(type.dtype, shape);
+  if (x.content === undefined || onContent === undefined) return reduced;
+  if (positions.length === 0) return { type: reduced, content: x.content };
+  const [first, ...rest] = x.content;
+  return { type: reduced, content: [first === undefined ? unknownDim() : rest.reduce(onContent, first)] };
+}
+
+/** Gives a result its reduced axes back, with size 1. */
+function spreadOver(b: OpBuilder, value: Value, x: Value, axes: Value | undefined, attrs: Attributes): Value {
+  if (attrs.keepdims !== 0) return value;
+  const positions = knownAxes(x, axes, attrs);
+  // A scalar broadcasts as it is.
+  if (positions !== undefined) return positions.length === rankOf(x) ? value : b.unsqueeze(value, positions);
+  return b.op("Unsqueeze", [value, axes ?? null]);
+}
+
+function shareOf(
+  b: OpBuilder,
+  x: Value,
+  y: Value,
+  axes: Value | undefined,
+  attrs: Attributes,
+): Value | number {
+  const positions = knownAxes(x, axes, attrs);
+  if (positions !== undefined) return reciprocalCount(b, x, positions);
+  const count = b.div(b.op("Size", [x]), b.op("Size", [y]));
+  return b.cast(b.reciprocal(b.cast(count, "float64")), dtypeOf(x));
+}
