@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from stand_ins import NotPossible, compile_stand_ins
-
 from artifact_manifest import GraphFile, ManifestError, graphs_under
+from stand_ins import NotPossible, compile_stand_ins
 
 EXAMPLES = """examples:
   scripts/cuda-placement.sh model.onnx --nodes
