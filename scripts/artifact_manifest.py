@@ -79,7 +79,8 @@ def read_artifact(folder: Path) -> Artifact:
         raise ManifestError(f"{file}: format is {manifest.get('format')!r}, expected {FORMAT!r}")
     source = manifest["source"]
     source_folder = (folder / source["folder"]).resolve()
-    weights = source_folder if source["weights"] == "reference" else folder.resolve()
+    # Links are read where they point to: ONNX's checker refuses a hard link.
+    weights = folder.resolve() if source["weights"] == "copy" else source_folder
     graphs = {
         name: GraphFile(
             path=folder / entry["file"],
