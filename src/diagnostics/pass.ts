@@ -51,8 +51,8 @@ export const passErrors = defineDiagnostics({
     got: known,
     next: "convert the model with ONNX's version converter first, or add an upgrade to the operator's record",
   }),
-  E_NEGATIVE_OPSET: (opset: number) => ({
-    message: `the model imports opset ${opset}, which is older than any that can be upgraded`,
+  E_OLD_OPSET: (opset: number) => ({
+    message: `the model imports ai.onnx ${opset}, which is too old to be upgraded`,
     expected: "opset 7 or newer",
     got: String(opset),
     next: "export the model again with a newer opset",
@@ -64,12 +64,12 @@ export const passErrors = defineDiagnostics({
     got: "a cycle of calls",
     next: "correct the model's functions",
   }),
-  E_FUNCTION_ATTRIBUTE: (node: PassNode, attribute: string) => ({
-    message: `${describe(node)} calls a function without giving its attribute "${attribute}"`,
+  E_FUNCTION_CALL: (node: PassNode, fault: string) => ({
+    message: `${describe(node)} calls a function of the model in a way that it does not allow`,
     place: describe(node),
-    expected: `a value for "${attribute}", which has no default`,
-    got: "no such attribute on the call",
-    next: "give the attribute on the node",
+    expected: "no more operands and results than the function has, and every operand that it passes on",
+    got: fault,
+    next: "correct the call or the function",
   }),
   E_FUNCTION_OPSET: (name: string, domain: string, own: number, model: number) => ({
     message: `function "${name}" was written for ${domain === "" ? "ai.onnx" : domain} ${own}, the model imports ${model}`,

@@ -46,7 +46,7 @@ function joinTypes(found: ValueType, known: ValueType | undefined): ValueType {
 }
 
 /** Gives small integer initializers their content, so that shape chains start from them. */
-function setConstantFacts(value: Value): void {
+export function setConstantFacts(value: Value): void {
   const tensor = value.initializer;
   if (tensor === undefined || value.content !== undefined) return;
   if (tensor.dims.length <= 1) value.content = smallIntegers(tensor);

@@ -128,7 +128,7 @@ class Reader {
   }
 
   #word(): OptionWord {
-    const quoted = this.#match(/"(?:[^"\\]|\\[^])*"/y);
+    const quoted = this.#match(/"(?:[^"\\]|\\.)*"/sy);
     if (quoted !== undefined) return { text: quoted.slice(1, -1).replace(/\\(["\\])/g, "$1"), quoted: true };
     const start = this.#at;
     while (this.#match(/[^\s,="[\]{}]+/y) !== undefined || this.#braces()) {}
@@ -141,7 +141,7 @@ class Reader {
     if (this.#text[this.#at] !== "{") return false;
     let depth = 0;
     do {
-      const part = this.#match(/"(?:[^"\\]|\\[^])*"|[^"{}]+|[{}]/y) ?? this.#fail('"}"');
+      const part = this.#match(/"(?:[^"\\]|\\.)*"|[^"{}]+|[{}]/sy) ?? this.#fail('"}"');
       if (part === "{") depth += 1;
       else if (part === "}") depth -= 1;
     } while (depth > 0);

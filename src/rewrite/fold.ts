@@ -1,7 +1,6 @@
 /** Constant folding by the reference evaluator: which nodes may be computed ahead, and what takes their place. */
 import { InternalError } from "../diagnostics/define.ts";
 import { constantOf, smallIntegers } from "../ir/constant.ts";
-import { type DType, isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
@@ -15,6 +14,7 @@ import type { Op } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { isDeterministic } from "../ops/traits.ts";
 import { isCurrent } from "../ops/versions.ts";
+import { mayBeParameter } from "./parameters.ts";
 import { contentTensor } from "./rules/content.ts";
 
 export interface FoldOptions {
@@ -36,9 +36,6 @@ export interface FoldListener {
 
 /** Operators whose results have a size that depends on data, but never more elements than rank times operand. */
 const shrinking: ReadonlySet<string> = new Set(["NonZero", "Compress", "Unique"]);
-
-/** Narrow types that quantised weights have. */
-const narrow: ReadonlySet<DType> = new Set(["int8", "uint8", "int4", "uint4", "int2", "uint2"]);
 
 /** Folds graphs in one walk each: results become initializers, which later nodes then see as constants. */
 export class Folder {
@@ -88,8 +85,7 @@ export class Folder {
         continue;
       }
       const tensor = constantOf(operand);
-      if (tensor === undefined || !isComputable(tensor.dtype) || this.#isParameter(operand, tensor))
-        return undefined;
+      if (tensor === undefined || !isComputable(tensor.dtype) || this.#isKept(operand)) return undefined;
       const most = tensor.source.kind === "inline" ? this.#options.limit : this.#options.read;
       if (tensor.size > most) return undefined;
       tensors.push(tensor);
@@ -97,13 +93,9 @@ export class Folder {
     return tensors;
   }
 
-  /**
-   * Floats and quantised values that the file holds as initializers: folding would hide from adapters which parameter
-   * a node reads, and a transposed weight would be stored twice.
-   */
-  #isParameter(value: Value, tensor: Tensor): boolean {
-    if (this.#options.parameters || value.initializer === undefined || this.#made.has(value)) return false;
-    return tensor.size > 1 && (isFloat(tensor.dtype) || narrow.has(tensor.dtype));
+  /** Parameters that the file holds stay as they are; what was computed here may be computed with. */
+  #isKept(value: Value): boolean {
+    return !this.#options.parameters && !this.#made.has(value) && mayBeParameter(value);
   }
 
   #affords(node: Node, op: Op, operands: readonly (Tensor | undefined)[]): boolean {

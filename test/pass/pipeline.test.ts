@@ -112,6 +112,6 @@ describe("refusals", () => {
   it("suggests names that are near", () => {
     expect(() => resolvePipeline("frist", registry)).toThrow(/did you mean "first"/);
     expect(() => resolvePipeline("first{cuont=1}", registry)).toThrow(/did you mean "count"/);
-    expect(() => resolvePipeline("first{count=0}", registry)).toThrow(/number to be >=1[^]*got +0/);
+    expect(() => resolvePipeline("first{count=0}", registry)).toThrow(/number to be >=1[\s\S]*got +0/);
   });
 });

@@ -15,8 +15,8 @@ export function contentTensor(value: Value): Tensor | undefined {
   const dims = tensorType.shape.length === 0 ? [] : [numbers.length];
   if (dims.length === 0 && numbers.length !== 1) return undefined;
   if (tensorType.dtype === "int64") return int64Tensor(numbers, dims);
-  if (tensorType.dtype !== "int32") return undefined;
-  return inlineTensor("int32", dims, encodeElements("int32", Float64Array.from(numbers)));
+  if (tensorType.dtype !== "int32" && tensorType.dtype !== "bool") return undefined;
+  return inlineTensor(tensorType.dtype, dims, encodeElements(tensorType.dtype, Float64Array.from(numbers)));
 }
 
 /** Shape of a known shape and the arithmetic after it. */

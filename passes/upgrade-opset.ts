@@ -1,0 +1,87 @@
+/** Brings older models to the opset that the rules of the compiler speak. */
+import { z } from "zod";
+import { passErrors } from "../src/diagnostics/pass.ts";
+import type { Model } from "../src/ir/model.ts";
+import { isStandard } from "../src/ops/traits.ts";
+import { baseOpset } from "../src/ops/versions.ts";
+import { definePass } from "../src/pass/define.ts";
+import { upgradeGraph } from "../src/rewrite/upgrade.ts";
+
+/** The first IR version that knows each opset, newest first (ONNX Versioning.md). */
+const irVersions = [
+  [25, 13],
+  [24, 12],
+  [23, 11],
+  [21, 10],
+  [19, 9],
+  [15, 8],
+  [12, 7],
+  [11, 6],
+  [10, 5],
+  [9, 4],
+] as const;
+
+export default definePass({
+  name: "upgrade-opset",
+  summary: "Bring a model of opset 7 or newer to a later opset of ai.onnx",
+  options: z.strictObject({
+    to: z.int().min(7).max(26).default(baseOpset).describe("Opset to reach; newer models stay as they are"),
+  }),
+  statistics: {
+    upgraded: "upgrades made to nodes",
+    constants:
+      "defaults of inputs that became constants, since before IR version 4 no one could override them",
+  },
+  run: (model, { options: { to }, stat }) => {
+    const constants = model.irVersion < 4 ? settleDefaults(model) : 0;
+    stat("constants", constants);
+    let changed = constants > 0;
+    for (const { body, opsets } of model.functions.values()) {
+      const from = opsets.get("") ?? to;
+      if (from >= to) continue;
+      stat("upgraded", upgradeGraph(body, checked(from), to));
+      opsets.set("", to);
+      changed = true;
+    }
+    const from = importedOpset(model);
+    if (from < to) {
+      stat("upgraded", upgradeGraph(model.graph, checked(from), to));
+      changed = true;
+    }
+    if (changed) raiseVersions(model, Math.max(from, to));
+    return changed;
+  },
+});
+
+/** Opset of the main graph; one that uses no operator of ai.onnx need not import any. */
+function importedOpset(model: Model): number {
+  const opset = model.opsets.get("");
+  if (opset !== undefined) return opset;
+  const uses = [...model.graph.allNodes()].some(({ domain }) => isStandard(domain));
+  return uses ? 1 : Number.POSITIVE_INFINITY;
+}
+
+function checked(opset: number): number {
+  if (opset < 7) throw passErrors.E_OLD_OPSET(opset);
+  return opset;
+}
+
+function raiseVersions(model: Model, opset: number): void {
+  if (Number.isFinite(opset)) model.opsets.set("", opset);
+  const needed = irVersions.find(([since]) => since <= opset)?.[1] ?? 3;
+  model.irVersion = Math.max(model.irVersion, needed, 4);
+}
+
+/** Turns inputs with a default into initializers: IR version 3 lists every weight as an input. */
+function settleDefaults(model: Model): number {
+  const { graph } = model;
+  const defaulted = graph.inputs.filter((input) => input.initializer !== undefined);
+  for (const input of defaulted) {
+    if (input.initializer === undefined) continue;
+    const constant = graph.addInitializer(input.initializer, input.name);
+    for (const [key, value] of input.metadata) constant.metadata.set(key, value);
+    input.replaceUses(constant);
+    graph.removeInput(input);
+  }
+  return defaulted.length;
+}

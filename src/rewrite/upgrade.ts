@@ -1,0 +1,68 @@
+/** Carries graphs from an older opset of ai.onnx to a newer one by the upgrades that operator records declare. */
+import { InternalError } from "../diagnostics/define.ts";
+import { passErrors } from "../diagnostics/pass.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { inferNode, setConstantFacts } from "../ops/infer.ts";
+import { opOf } from "../ops/registry.ts";
+import { schemaVersions } from "../ops/schema-versions.ts";
+import { isStandard } from "../ops/traits.ts";
+import { upgradesBetween, versionAt } from "../ops/versions.ts";
+
+/** Opset that nodes were written for: one for all, or each its own where bodies of functions came together. */
+export type Origin = number | ((node: Node) => number);
+
+/**
+ * Upgrades every node of a graph and its bodies, inferring types on the way, since some upgrades ask for ranks.
+ *
+ * @returns how many upgrades were made.
+ * @throws DiagnosticError E_NO_UPGRADE for a node whose operator changed and has no record, or whose upgrade needs
+ * what is not known.
+ */
+export function upgradeGraph(graph: Graph, from: Origin, to: number): number {
+  for (const value of graph.initializers) setConstantFacts(value);
+  let count = 0;
+  for (const node of [...graph.nodes()]) {
+    for (const body of node.subgraphs()) count += upgradeGraph(body, from, to);
+    count += upgradeNode(node, typeof from === "number" ? from : from(node), to);
+  }
+  return count;
+}
+
+function upgradeNode(node: Node, from: number, to: number): number {
+  const { graph } = node;
+  if (graph === undefined) throw new InternalError(`${node.op} "${node.name}" is upgraded outside any graph`);
+  const op = opOf(node);
+  if (op === undefined) refuseChanged(node, from, to);
+  const [version] = op === undefined || op.domain !== "" ? [] : upgradesBetween(op, from, to);
+  if (op === undefined || version === undefined) {
+    inferNode(node, to);
+    return 0;
+  }
+  const builder = new OpBuilder({ graph, before: node }, to);
+  builder.source = node;
+  const [previous, next] = [node.previous, node.next];
+  try {
+    op.upgrades[version]?.(node, builder);
+  } catch (error) {
+    if (!(error instanceof InternalError)) throw error;
+    throw passErrors.E_NO_UPGRADE(node, from, to, error.message.replace(/^internal: /, ""));
+  }
+  // What the upgrade wrote, and the node itself where it is still there, speak `version` now.
+  let count = 1;
+  const written: Node[] = [];
+  for (let at = previous?.next ?? graph.first; at !== undefined && at !== next; at = at.next)
+    written.push(at);
+  for (const each of written) count += upgradeNode(each, version, to);
+  return count;
+}
+
+/** An operator without a record stays as it is where its schema did not change, or is none of ONNX. */
+function refuseChanged(node: Node, from: number, to: number): void {
+  const versions = isStandard(node.domain) ? schemaVersions(node.op) : undefined;
+  if (versions === undefined) return;
+  const [old, current] = [versionAt(versions, from), versionAt(versions, to)];
+  if (old !== current)
+    throw passErrors.E_NO_UPGRADE(node, from, to, `version ${old}, now ${current}, and no record`);
+}
