@@ -3,19 +3,27 @@ import * as activation from "./activation.ts";
 import * as activationSmooth from "./activation-smooth.ts";
 import * as argExtremum from "./arg-extremum.ts";
 import * as arithmetic from "./arithmetic.ts";
+import * as batchNorm from "./batch-norm.ts";
 import * as bitwise from "./bitwise.ts";
+import * as channelNorm from "./channel-norm.ts";
 import * as clip from "./clip.ts";
 import * as compare from "./compare.ts";
 import * as cumulative from "./cumulative.ts";
+import * as dropout from "./dropout.ts";
 import * as elementwise from "./elementwise.ts";
 import * as extremum from "./extremum.ts";
+import * as layerNorm from "./layer-norm.ts";
+import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
+import * as losses from "./losses.ts";
 import * as power from "./power.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as select from "./select.ts";
+import * as softmax from "./softmax.ts";
 import * as sum from "./sum.ts";
 import * as trigonometry from "./trigonometry.ts";
+import * as vectorNorm from "./vector-norm.ts";
 
 /** Every file of src/ops/families/, by file name. */
 export const families = [
@@ -23,17 +31,25 @@ export const families = [
   activationSmooth,
   argExtremum,
   arithmetic,
+  batchNorm,
   bitwise,
+  channelNorm,
   clip,
   compare,
   cumulative,
+  dropout,
   elementwise,
   extremum,
+  layerNorm,
+  localResponse,
   logic,
+  losses,
   power,
   reduceExtremum,
   reduceSum,
   select,
+  softmax,
   sum,
   trigonometry,
+  vectorNorm,
 ] as const;

@@ -1,0 +1,107 @@
+/** Softmax, LogSoftmax and Hardmax along one axis. */
+
+import type { Node } from "../../ir/node.ts";
+import { normalizeAxis } from "../../ir/shape.ts";
+import type { OpBuilder } from "../builder.ts";
+import { defineOp, zero } from "../define.ts";
+import { rankOf } from "../facts.ts";
+import { foldNumbers, planReduction } from "../kernels/reduce.ts";
+import { replaceNode } from "../kernels/replace-node.ts";
+import { fromNumbers, type NDArray } from "../ndarray.ts";
+import { int } from "../params.ts";
+
+const versions = [1, 11, 13];
+
+export const Softmax = defineOp({
+  type: "Softmax",
+  versions,
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { axis: int(-1) },
+  infer: ({ in: { x } }) => [x.type],
+  evaluate: ({ in: { x }, attrs: { axis }, exact }) => [
+    softmax(x, axis, exact, (shifted, sum) => Math.exp(shifted) / sum),
+  ],
+  precision: "full",
+  // y (g - sum(g y))
+  gradient: ({ out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
+    x: () => b.mul(y, b.sub(g, b.reduceSum(b.mul(g, y), [axis]))),
+  }),
+  upgrades: { 13: flattenFromAxis },
+});
+
+export const LogSoftmax = defineOp({
+  type: "LogSoftmax",
+  versions,
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { axis: int(-1) },
+  infer: ({ in: { x } }) => [x.type],
+  evaluate: ({ in: { x }, attrs: { axis }, exact }) => [
+    softmax(x, axis, exact, (shifted, sum) => shifted - Math.log(sum)),
+  ],
+  precision: "full",
+  // g - e^y sum(g)
+  gradient: ({ out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
+    x: () => b.sub(g, b.mul(b.exp(y), b.reduceSum(g, [axis]))),
+  }),
+  upgrades: { 13: flattenFromAxis },
+});
+
+export const Hardmax = defineOp({
+  type: "Hardmax",
+  versions,
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { axis: int(-1) },
+  infer: ({ in: { x } }) => [x.type],
+  evaluate: ({ in: { x }, attrs: { axis }, exact }) => [hardmax(x, axis, exact)],
+  precision: "follow",
+  gradient: zero("the result is 0 or 1, constant between changes of the winner"),
+  upgrades: { 13: flattenFromAxis },
+});
+
+/**
+ * Before version 13 the operand was taken as a matrix: axes from `axis` (1 by default) on are columns. That is the
+ * newer meaning where `axis` is the last, and is written as Flatten and Reshape elsewhere.
+ */
+function flattenFromAxis(node: Node, b: OpBuilder): void {
+  const x = node.input(0);
+  if (x === undefined) return;
+  const axis = node.int("axis", 1);
+  const rank = rankOf(x);
+  if (normalizeAxis(axis, rank) === rank - 1) {
+    node.attributes.set("axis", { kind: "int", value: -1 });
+    return;
+  }
+  const rows = b.op(node.op, [b.op("Flatten", [x], { axis })], { axis: -1 });
+  replaceNode(node, [b.reshape(rows, b.shape(x))]);
+}
+
+/** `finish` sees each element minus the maximum of its line, and the sum of the exponentials of those. */
+function softmax(
+  x: NDArray,
+  axis: number,
+  exact: boolean,
+  finish: (shifted: number, sum: number) => number,
+): NDArray {
+  const plan = planReduction(x.shape, [normalizeAxis(axis, x.rank) ?? 0]);
+  const tops = foldNumbers(x.numbers, plan, { start: Number.NEGATIVE_INFINITY, step: Math.max });
+  const shifted = x.numbers.map((value, i) => value - (tops[plan.cells[i] ?? 0] ?? 0));
+  const sums = foldNumbers(shifted.map(Math.exp), plan, { start: 0, step: (sum, v) => sum + v });
+  const results = shifted.map((value, i) => finish(value, sums[plan.cells[i] ?? 0] ?? 1));
+  return fromNumbers(x.dtype, x.shape, results, exact);
+}
+
+function hardmax(x: NDArray, axis: number, exact: boolean): NDArray {
+  const plan = planReduction(x.shape, [normalizeAxis(axis, x.rank) ?? 0]);
+  const tops = foldNumbers(x.numbers, plan, { start: Number.NEGATIVE_INFINITY, step: Math.max });
+  const taken = new Uint8Array(plan.size);
+  const results = x.numbers.map((value, i) => {
+    const cell = plan.cells[i] ?? 0;
+    if (value !== tops[cell] || taken[cell] !== 0) return 0;
+    taken[cell] = 1;
+    return 1;
+  });
+  return fromNumbers(x.dtype, x.shape, results, exact);
+}
