@@ -11,12 +11,24 @@ import type { Value } from "./value.ts";
  */
 export function assignNames(model: Model, options: { readonly nodes?: boolean } = {}): void {
   for (const graph of [model.graph, ...[...model.functions.values()].map(({ body }) => body)]) {
-    const namer = new Namer();
-    const interfaceValues = [...graph.inputs, ...graph.outputs, ...graph.initializers];
-    for (const value of new Set(interfaceValues)) value.name = namer.claim(value.name || "value");
-    nameValues(graph, namer, new Set(interfaceValues));
+    for (const [value, name] of chooseNames(graph)) value.name = name;
     if (options.nodes === true) nameNodes(graph, new Namer());
   }
+}
+
+/**
+ * The names that {@link assignNames} gives to the values of one main graph or function body with all its subgraphs,
+ * without giving them: what printing shows.
+ */
+export function chooseNames(graph: Graph): Map<Value, string> {
+  const names = new Map<Value, string>();
+  const namer = new Namer();
+  const claim = (value: Value, wish: string): void => {
+    if (!names.has(value)) names.set(value, namer.claim(value.name || wish));
+  };
+  for (const value of [...graph.inputs, ...graph.outputs, ...graph.initializers]) claim(value, "value");
+  nameValues(graph, claim);
+  return names;
 }
 
 /** A set of taken names that hands out free ones. */
@@ -38,15 +50,12 @@ export class Namer {
   }
 }
 
-function nameValues(graph: Graph, namer: Namer, done: ReadonlySet<Value>): void {
-  const claim = (value: Value, wish: string): void => {
-    if (!done.has(value)) value.name = namer.claim(value.name || wish);
-  };
+function nameValues(graph: Graph, claim: (value: Value, wish: string) => void): void {
   for (const value of graph.inputs) claim(value, "input");
   for (const value of graph.initializers) claim(value, "constant");
   for (const node of graph.nodes()) {
     for (const output of node.outputs) if (output !== null) claim(output, node.op.toLowerCase());
-    for (const body of node.subgraphs()) nameValues(body, namer, done);
+    for (const body of node.subgraphs()) nameValues(body, claim);
   }
 }
 
