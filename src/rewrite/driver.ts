@@ -8,6 +8,7 @@ import { refineShape, shapesConflict } from "../ir/shape.ts";
 import { formatType, tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
+import { removeDead } from "./dead.ts";
 import { type Attempt, type Rule, rootKey } from "./rule.ts";
 
 /** Metadata key under which a new node names the rule that made it. */
@@ -128,7 +129,7 @@ class Driver {
     for (const use of from.uses) if (use.kind === "operand") this.#push(use.node);
     refineFacts(from, to);
     replaceValue(from, to);
-    this.#removeDead(root);
+    removeDead(root, (node) => this.#push(node));
     if (to.producer !== undefined) this.#push(to.producer);
     this.#applied.set(rule.name, (this.#applied.get(rule.name) ?? 0) + 1);
   }
@@ -140,26 +141,6 @@ class Driver {
     builder.before = root;
     builder.source = root;
     return builder;
-  }
-
-  /** Removes the root and what only it kept alive; readers of what stays are looked at again. */
-  #removeDead(root: Node): void {
-    const pending = [root];
-    for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-      if (node.graph === undefined) continue;
-      if (node.outputs.some((output) => output?.isUsed)) {
-        this.#push(node);
-        continue;
-      }
-      const operands = [...node.inputs];
-      node.graph.remove(node);
-      for (const operand of operands) {
-        if (operand?.producer !== undefined) pending.push(operand.producer);
-        else if (operand?.isUsed === false && operand.graph?.initializers.has(operand)) {
-          operand.graph.removeInitializer(operand);
-        }
-      }
-    }
   }
 }
 

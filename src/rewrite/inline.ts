@@ -45,7 +45,7 @@ class Inliner {
     const pending = [...this.#model.graph.allNodes()].reverse();
     for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
       const called = this.#model.functions.get(functionKey(node.domain, node.op, node.overload));
-      if (called === undefined) continue;
+      if (called === undefined || node.graph === undefined) continue;
       for (const written of this.#inline(node, called).reverse()) pending.push(written);
       this.count += 1;
     }
@@ -84,15 +84,20 @@ class Inliner {
         map.set(constant, graph.addInitializer(constant.initializer, constant.name));
     }
     const version = this.#mergeImports(called);
+    const callerVersion = this.#opsets.get(call) ?? this.#model.opset;
     const attributes = new Map([...called.defaults, ...call.attributes]);
     const written: Node[] = [];
     for (const original of body.nodes()) {
       const node = cloneNode(original, map);
       graph.insert(node, call);
-      for (const each of withBodies(node)) {
+      const cloned = new Set(withBodies(node));
+      for (const each of cloned) {
         settle(each, attributes, absent);
         describe(each, call);
-        this.#opsets.set(each, version);
+      }
+      // Graphs that the call handed over have come in by now; their nodes are the caller's.
+      for (const each of withBodies(node)) {
+        this.#opsets.set(each, cloned.has(each) ? version : callerVersion);
         written.push(each);
       }
     }
