@@ -11,6 +11,7 @@ import { adaptErrors } from "../src/diagnostics/adapt.ts";
 import { nearNames } from "../src/diagnostics/define.ts";
 import type { Model } from "../src/ir/model.ts";
 import { definePass } from "../src/pass/define.ts";
+import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
 import { Dropout } from "../src/training/dropout.ts";
 import { logitsOutput } from "../src/training/tasks.ts";
 import { adapters } from "./adapters/index.ts";
@@ -67,28 +68,14 @@ function countNew({ graph }: Model, before: number): number {
 /**
  * Finds a method and parses its options.
  *
- * @throws DiagnosticError `E_METHOD_OPTION` for an unknown method, an unknown option or a value out of bounds.
+ * @throws DiagnosticError `E_METHOD_UNKNOWN`, `E_UNKNOWN_OPTION`, or `E_BAD_OPTION` naming option, bound and value.
  */
-export function bindAdapter(name: string, options: unknown): BoundAdapter {
+export function bindAdapter(name: string, options: GivenOptions): BoundAdapter {
   const adapter = findAdapter(name, adapters);
   if (adapter === undefined) {
     const names = adapterNames(adapters);
     const near = nearNames(name, names);
     throw adaptErrors.E_METHOD_UNKNOWN(name, near.length > 0 ? near : names);
   }
-  const parsed = adapter.options.safeParse(options);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const path = issue?.path.join(".") || (issue?.code === "unrecognized_keys" ? issue.keys.join(", ") : "options");
-    throw adaptErrors.E_METHOD_OPTION(name, path, issue?.message ?? "valid options", valueAt(options, issue?.path ?? []));
-  }
-  return adapter.bind(options);
-}
-
-function valueAt(options: unknown, path: readonly PropertyKey[]): string {
-  const found = path.reduce<unknown>(
-    (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined),
-    options,
-  );
-  return JSON.stringify(found) ?? "nothing";
+  return adapter.bind(resolveOptions(`method "${name}"`, adapter.options, options));
 }

@@ -7,6 +7,7 @@ import { formatType, tensorType } from "../src/ir/type.ts";
 import type { Value } from "../src/ir/value.ts";
 import { OpBuilder } from "../src/ops/builder.ts";
 import { definePass } from "../src/pass/define.ts";
+import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
 import { floatOutputs, logitsOutput } from "../src/training/tasks.ts";
 import { losses } from "./losses/index.ts";
 
@@ -28,12 +29,12 @@ export default definePass({
     }
     const judged = chooseOutputs(floatOutputs(graph), logitsOutput(graph), options.logits);
     const many = options.logits === "*";
+    const given: GivenOptions = JSON.parse(options.options);
     const terms = judged.map((output) => {
       const scores = b.cast(output, "float32");
-      const given: unknown = JSON.parse(options.options);
       const extra = many ? { labels: `target.${output.name}` } : {};
       return loss.build({
-        options: { ...(typeof given === "object" ? given : {}), ...extra },
+        options: resolveOptions(`loss "${loss.name}"`, loss.options, { ...given, ...extra }),
         graph,
         b,
         logits: scores,

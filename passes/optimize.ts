@@ -3,6 +3,7 @@ import { z } from "zod";
 import { nearNames } from "../src/diagnostics/define.ts";
 import { trainingErrors } from "../src/diagnostics/training.ts";
 import { definePass } from "../src/pass/define.ts";
+import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
 import type { BoundOptimizer } from "../src/training/define-optimizer.ts";
 import { addOptimizer } from "../src/training/optimize.ts";
 import { scalingFrom, scalingOptions } from "../src/training/scaling.ts";
@@ -34,17 +35,11 @@ export default definePass({
 /**
  * Finds an optimizer and parses its options.
  *
- * @throws DiagnosticError `E_OPTIMIZER_UNKNOWN`, or `E_TRAINING_OPTION` for a value out of bounds.
+ * @throws DiagnosticError `E_OPTIMIZER_UNKNOWN`, `E_UNKNOWN_OPTION`, or `E_BAD_OPTION` naming option, bound and value.
  */
-export function bindOptimizer(name: string, options: unknown): BoundOptimizer {
+export function bindOptimizer(name: string, options: GivenOptions): BoundOptimizer {
   const names = optimizers.map((optimizer) => optimizer.name);
   const optimizer = optimizers.find((candidate) => candidate.name === name);
   if (optimizer === undefined) throw trainingErrors.E_OPTIMIZER_UNKNOWN(name, nearNames(name, names), names);
-  const parsed = optimizer.options.safeParse(options);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const path = issue?.path.join(".") || (issue?.code === "unrecognized_keys" ? issue.keys.join(", ") : "options");
-    throw trainingErrors.E_TRAINING_OPTION(name, path, issue?.message ?? "valid options", JSON.stringify(options));
-  }
-  return optimizer.bind(options);
+  return optimizer.bind(resolveOptions(`optimizer "${name}"`, optimizer.options, options));
 }

@@ -5,7 +5,7 @@ import { ts } from "ts-morph";
 import { repository } from "./generated-files.ts";
 
 const core = ["diagnostics", "formats", "ir", "ops"];
-const transforms = ["analysis", "rewrite", "autodiff", "pass", "adapt"];
+const transforms = ["analysis", "rewrite", "autodiff", "pass", "adapt", "training"];
 
 /** What the files of each area may import besides their own area: an area's name is its folder under `src/`. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -22,18 +22,21 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   rewrite: [...core, ...transforms],
   autodiff: [...core, ...transforms],
   pass: [...core, ...transforms],
-  adapt: [...core, ...transforms],
+  adapt: [...core, ...transforms, "data"],
+  training: [...core, ...transforms],
   /** The folder `passes/`. */
   passes: [...core, ...transforms],
-  /** Files directly in `src/`: the command line, `compile` and the public entry points. */
-  top: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime"],
+  compile: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime"],
+  cli: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime", "compile"],
+  /** Files directly in `src/`: the entry points. */
+  top: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime", "compile", "cli"],
 };
 
 /** Packages that only some areas may import; every area may import the others. */
 const restrictedPackages: Readonly<Record<string, readonly string[]>> = {
   "onnxruntime-node": ["runtime"],
   protobufjs: ["onnx"],
-  commander: ["top"],
+  commander: ["top", "cli"],
 };
 
 const files = ["src", "passes"].flatMap((folder) => listFiles(join(repository, folder)));

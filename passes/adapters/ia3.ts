@@ -43,6 +43,7 @@ export default defineAdapter({
   formula: "y = l * (W x + b), or W (l * x) + b in feed-forward modules",
   paper: "Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, https://arxiv.org/abs/2205.05638",
   options,
+  peftConfig: { fan_in_fan_out: false },
   sites: ["linear", "conv"],
   identityAtStart: (o) => o.init_ia3_weights,
   parameters: (site, o) => ({

@@ -67,6 +67,11 @@ export interface AdapterSpec<S extends z.ZodObject, K extends string> {
   readonly paper: string;
   /** Options under PEFT's names, with defaults, bounds and descriptions. */
   readonly options: S;
+  /**
+   * Fields of PEFT's configuration that are not options here, with PEFT's defaults: written into every adapter_config.json,
+   * and a folder that has another value is refused, since it would mean another computation.
+   */
+  readonly peftConfig: Readonly<Record<string, unknown>>;
   /** Kinds of site it takes. */
   readonly sites: readonly SiteKind[];
   /** Further conditions on a site; a reason where it cannot be adapted. */
@@ -90,6 +95,7 @@ export interface Adapter<S extends z.ZodObject = z.ZodObject> {
   readonly formula: string;
   readonly paper: string;
   readonly options: S;
+  readonly peftConfig: Readonly<Record<string, unknown>>;
   readonly sites: readonly SiteKind[];
   bind(options: unknown): BoundAdapter;
 }
@@ -100,6 +106,7 @@ export interface BoundAdapter {
   readonly peftType: string;
   /** Parsed options under PEFT's names, defaults included. */
   readonly options: Readonly<Record<string, unknown>>;
+  readonly peftConfig: Readonly<Record<string, unknown>>;
   readonly sites: readonly SiteKind[];
   readonly identityAtStart: boolean;
   accepts(site: Site): true | string;
@@ -114,7 +121,7 @@ export interface BoundAdapter {
  * @see docs/new-method.md
  */
 export function defineAdapter<S extends z.ZodObject, K extends string>(spec: AdapterSpec<S, K>): Adapter<S> {
-  const { name, peftType, summary, formula, paper, options: schema, sites } = spec;
+  const { name, peftType, summary, formula, paper, options: schema, peftConfig, sites } = spec;
   return {
     name,
     peftType,
@@ -122,6 +129,7 @@ export function defineAdapter<S extends z.ZodObject, K extends string>(spec: Ada
     formula,
     paper,
     options: schema,
+    peftConfig,
     sites,
     bind(given) {
       const options = schema.parse(given);
@@ -130,6 +138,7 @@ export function defineAdapter<S extends z.ZodObject, K extends string>(spec: Ada
         name,
         peftType,
         options,
+        peftConfig,
         sites,
         identityAtStart: spec.identityAtStart(options),
         accepts: (site) => spec.accepts?.(site, optionsAt(site)) ?? true,

@@ -46,13 +46,6 @@ export const adaptErrors = defineDiagnostics({
     got: name,
     next: "run `peft-compile methods` for the list, or load a file with --use",
   }),
-  E_METHOD_OPTION: (method: string, option: string, expected: string, got: string) => ({
-    message: `option ${option} of method ${method} has a bad value`,
-    place: `${method}.${option}`,
-    expected,
-    got,
-    next: `run \`peft-compile methods ${method}\` for all options`,
-  }),
   E_CHECKPOINT_KEY_MISSING: (file: string, key: string, near: readonly string[]) => ({
     message: `the adapter file has no tensor "${key}"`,
     place: file,

@@ -18,13 +18,6 @@ export const trainingErrors = defineDiagnostics({
     got: name,
     next: "choose one of these",
   }),
-  E_TRAINING_OPTION: (place: string, option: string, expected: string, got: string) => ({
-    message: `option ${option} of ${place} has a bad value`,
-    place: `${place}.${option}`,
-    expected,
-    got,
-    next: "see `peft-compile compile --help`",
-  }),
   E_NO_OUTPUT: (outputs: readonly string[]) => ({
     message: "the model has no float output that a loss could judge",
     place: "graph outputs",

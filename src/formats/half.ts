@@ -1,33 +1,67 @@
 /** float16 and bfloat16 as bits: conversion to and from float32, rounding to nearest even (IEEE 754). */
 
-const view = new DataView(new ArrayBuffer(4));
+const scratch = new DataView(new ArrayBuffer(4));
 
 /** Bits of a float32 after rounding a number to it. */
-function float32Bits(value: number): number {
-  view.setFloat32(0, value);
-  return view.getUint32(0);
+function bitsOfNumber(value: number): number {
+  scratch.setFloat32(0, value);
+  return scratch.getUint32(0);
 }
 
-function float32FromBits(bits: number): number {
-  view.setUint32(0, bits);
-  return view.getFloat32(0);
-}
-
-/** The nearest bfloat16 of a number that is first rounded to float32; NaN stays NaN. */
-export function float32ToBfloat16Bits(value: number): number {
-  if (Number.isNaN(value)) return 0x7fc0;
-  const bits = float32Bits(value);
-  const even = (bits >>> 16) & 1;
-  return ((bits + 0x7fff + even) >>> 16) & 0xffff;
-}
-
-export function bfloat16BitsToFloat32(bits: number): number {
-  return float32FromBits((bits << 16) >>> 0);
+function numberOfBits(bits: number): number {
+  scratch.setUint32(0, bits);
+  return scratch.getFloat32(0);
 }
 
 /** The nearest float16 of a number that is first rounded to float32: subnormals, infinities and NaN included. */
 export function float32ToFloat16Bits(value: number): number {
-  const bits = float32Bits(value);
+  return narrowToFloat16(bitsOfNumber(value));
+}
+
+export function float16BitsToFloat32(bits: number): number {
+  return numberOfBits(widenFloat16(bits));
+}
+
+/** The nearest bfloat16 of a number that is first rounded to float32; NaN stays NaN. */
+export function float32ToBfloat16Bits(value: number): number {
+  return narrowToBfloat16(bitsOfNumber(value));
+}
+
+export function bfloat16BitsToFloat32(bits: number): number {
+  return numberOfBits((bits << 16) >>> 0);
+}
+
+/** The number that storing `value` as float16 leaves. */
+export function roundToFloat16(value: number): number {
+  return float16BitsToFloat32(float32ToFloat16Bits(value));
+}
+
+/** The number that storing `value` as bfloat16 leaves. */
+export function roundToBfloat16(value: number): number {
+  return bfloat16BitsToFloat32(float32ToBfloat16Bits(value));
+}
+
+export function float32ToFloat16Array(values: Float32Array): Uint16Array<ArrayBuffer> {
+  return Uint16Array.from(bitsOfArray(values), narrowToFloat16);
+}
+
+export function float16ToFloat32Array(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(Uint32Array.from(bits, widenFloat16).buffer);
+}
+
+export function float32ToBfloat16Array(values: Float32Array): Uint16Array<ArrayBuffer> {
+  return Uint16Array.from(bitsOfArray(values), narrowToBfloat16);
+}
+
+export function bfloat16ToFloat32Array(bits: Uint16Array): Float32Array<ArrayBuffer> {
+  return new Float32Array(Uint32Array.from(bits, (element) => element << 16).buffer);
+}
+
+function bitsOfArray(values: Float32Array): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+}
+
+function narrowToFloat16(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
@@ -35,7 +69,7 @@ export function float32ToFloat16Bits(value: number): number {
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   if (magnitude < 0x38800000) {
     // Subnormal: the integer nearest to the value in units of 2^-24.
-    const units = float32FromBits(magnitude) * 2 ** 24;
+    const units = numberOfBits(magnitude) * 2 ** 24;
     const floor = Math.floor(units);
     const rest = units - floor;
     const up = rest > 0.5 || (rest === 0.5 && floor % 2 === 1);
@@ -45,11 +79,19 @@ export function float32ToFloat16Bits(value: number): number {
   return sign | ((magnitude - 0x38000000 + 0xfff + even) >>> 13);
 }
 
-export function float16BitsToFloat32(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
+function widenFloat16(bits: number): number {
+  const sign = (bits & 0x8000) << 16;
   const exponent = (bits >>> 10) & 0x1f;
   const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  if (exponent === 0) return (sign | bitsOfNumber(fraction * 2 ** -24)) >>> 0;
+  // Infinities and NaN have the highest exponent in both formats.
+  const widened = exponent === 0x1f ? 0xff : exponent + 112;
+  return (sign | (widened << 23) | (fraction << 13)) >>> 0;
+}
+
+function narrowToBfloat16(bits: number): number {
+  // Rounding could carry a NaN over into infinity or zero.
+  if ((bits & 0x7fffffff) > 0x7f800000) return ((bits >>> 16) & 0x8000) | 0x7fc0;
+  const even = (bits >>> 16) & 1;
+  return ((bits + 0x7fff + even) >>> 16) & 0xffff;
 }

@@ -1,0 +1,166 @@
+/** `compile`: from a model and a request to the four graphs of a training artifact. */
+import type { Manifest } from "../artifact/manifest.ts";
+import { bindAdapter } from "../../passes/adapt.ts";
+import { basePath, selectSites } from "../adapt/select.ts";
+import { targetOptions } from "../adapt/targets.ts";
+import { findHead, findSites } from "../analysis/sites.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
+import { nearNames } from "../diagnostics/define.ts";
+import { cloneModel } from "../ir/clone.ts";
+import { Graph } from "../ir/graph.ts";
+import { Model } from "../ir/model.ts";
+import { roleFact, setRole, withRole } from "../ir/role.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { PipelineStep } from "../pass/pipeline.ts";
+import { logitsOutput } from "../training/tasks.ts";
+import { z } from "zod";
+import { finishGraph } from "./finish.ts";
+import { runPasses, type Instrumentation } from "./passes.ts";
+import { planTraining, type TrainingPlan } from "./plan.ts";
+import { preparePipeline } from "./prepare.ts";
+import { type CompileRequest, compileSchema, type CompileSettings } from "./request.ts";
+import { emptyState, type InitialState, loadStartingValues, takeState } from "./state.ts";
+
+/** What compiling gave: graphs and state in memory, nothing written yet. */
+export interface Compiled {
+  readonly settings: CompileSettings;
+  readonly plan: TrainingPlan;
+  readonly graphs: Readonly<Record<GraphName, Model>>;
+  readonly state: InitialState;
+  /** What the user should be told: choices that were made for them. */
+  readonly remarks: readonly string[];
+}
+
+export type GraphName = keyof Manifest["graphs"];
+
+export interface CompileOptions extends Instrumentation {
+  /** Tensors of an adapter to start from, by checkpoint key, with the name of their file for messages. */
+  readonly adapter?: { readonly file: string; readonly tensors: ReadonlyMap<string, Tensor> };
+}
+
+/**
+ * Compiles a model into training graphs. The model itself is not changed.
+ *
+ * @throws DiagnosticError for requests and models that cannot be compiled.
+ */
+export function compileGraphs(model: Model, request: CompileRequest, options: CompileOptions = {}): Compiled {
+  const settings = compileSchema.parse(request);
+  const remarks: string[] = [];
+  const watch: Instrumentation = {
+    ...options,
+    onRemark: (pass, message) => {
+      if (!remarks.includes(message)) remarks.push(message);
+      options.onRemark?.(pass, message);
+    },
+  };
+  const prepared = cloneModel(model);
+  runPasses(prepared, preparePipeline, watch);
+  const plan = planTraining(prepared, settings);
+  if (plan.reason !== undefined) remarks.push(`task ${plan.task}: ${plan.reason}`);
+  // Learning rates and the like are checked before any work is done on their behalf.
+  markTableInputs(prepared.graph);
+
+  const build = (training: boolean): Model => {
+    const forward = cloneModel(prepared);
+    runPasses(forward, [adaptStep(plan, settings, training)], watch);
+    if (options.adapter !== undefined) startFrom(forward.graph, options.adapter);
+    runPasses(forward, [lossStep(plan), ...castSteps(settings)], watch);
+    return forward;
+  };
+  const state = emptyState();
+  const evaluation = build(false);
+  runPasses(evaluation, [{ pass: "flatten" }], watch);
+  const gradient = build(true);
+  runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
+  dropOutputs(gradient.graph, ["logits", "output"]);
+  const training = cloneModel(gradient);
+  const optimizeStep: PipelineStep = {
+    pass: "optimize",
+    options: {
+      kind: settings.optimizer.name,
+      options: JSON.stringify(settings.optimizer.options),
+      clip: settings.clip ?? 0,
+      ...scaling(settings),
+    },
+  };
+  const update = updateModel(gradient);
+  runPasses(training, [optimizeStep], watch);
+  runPasses(update, [optimizeStep], watch);
+  const graphs = { train: training, eval: evaluation, grad: gradient, apply: update };
+  for (const [name, graph] of Object.entries(graphs)) {
+    finishGraph(graph, name === "train" ? settings.stepsPerRun : 1, settings, watch);
+    takeState(graph.graph, state);
+  }
+  return { settings, plan, graphs, state, remarks };
+}
+
+function adaptStep(plan: TrainingPlan, settings: CompileSettings, training: boolean): PipelineStep {
+  return {
+    pass: "adapt",
+    options: { method: settings.method.name, options: JSON.stringify(plan.methodOptions), training, seed: settings.seed },
+  };
+}
+
+function lossStep({ loss }: TrainingPlan): PipelineStep {
+  return { pass: "loss", options: { kind: loss.name, options: JSON.stringify(loss.options), logits: loss.logits } };
+}
+
+function castSteps({ precision }: CompileSettings): PipelineStep[] {
+  if (precision === "fp32") return [];
+  return [{ pass: "autocast", options: { dtype: precision === "fp16" ? "float16" : "bfloat16" } }];
+}
+
+function scaling({ precision, scaling: given }: CompileSettings): Record<string, unknown> {
+  if (precision !== "fp16") return {};
+  return { scaling: true, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
+}
+
+/** Inputs whose ids index a table say how many rows it has, so that random data can stay below. */
+function markTableInputs(graph: Graph): void {
+  for (const site of findSites(graph)) {
+    if (site.kind !== "embedding") continue;
+    let value = site.x;
+    while (value.producer !== undefined && (value.producer.op === "Reshape" || value.producer.op === "Cast")) {
+      const from = value.producer.input(0);
+      if (from === undefined) break;
+      value = from;
+    }
+    if (value.graph !== graph || !graph.inputs.includes(value)) continue;
+    const known = Number(roleFact(value, "below") ?? site.rows);
+    setRole(value, "batch", { field: value.name, below: String(Math.min(known, site.rows)) });
+  }
+}
+
+function dropOutputs(graph: Graph, roles: readonly string[]): void {
+  graph.setOutputs(graph.outputs.filter((output) => !roles.includes(output.metadata.get("peft.role") ?? "")));
+}
+
+/** The update alone: parameters and gradient in, as the gradient graph lays them out. */
+function updateModel(gradient: Model): Model {
+  const update = new Model({ irVersion: gradient.irVersion, opsets: gradient.opsets, graph: new Graph("apply") });
+  update.origin = gradient.origin;
+  const [param] = withRole(gradient.graph.inputs, "param");
+  const [grad] = withRole(gradient.graph.outputs, "grad");
+  if (param === undefined || grad === undefined) throw adaptErrors.E_NO_SITES("the model");
+  const copy = update.graph.addInput({ name: param.name, type: param.type });
+  copy.initializer = param.initializer;
+  const slices = roleFact(param, "slices");
+  setRole(copy, "param", { key: param.name, ...(slices === undefined ? {} : { slices }) });
+  const gradInput = update.graph.addInput({ name: grad.name, type: grad.type });
+  setRole(gradInput, "grad", slices === undefined ? {} : { slices });
+  return update;
+}
+
+/** Starts from an adapter's tensors: every parameter must be there, in the right shape. */
+function startFrom(graph: Graph, { file, tensors }: NonNullable<CompileOptions["adapter"]>): void {
+  for (const param of withRole(graph.inputs, "param")) {
+    const key = roleFact(param, "key") ?? param.name;
+    const tensor = tensors.get(key);
+    if (tensor === undefined) throw adaptErrors.E_CHECKPOINT_KEY_MISSING(file, key, nearNames(key, tensors.keys()));
+    const wanted = param.initializer?.dims ?? [];
+    if (wanted.join() !== tensor.dims.join()) {
+      throw adaptErrors.E_CHECKPOINT_SHAPE(file, key, `[${wanted}]`, `[${tensor.dims}]`);
+    }
+  }
+  loadStartingValues(graph, tensors);
+}

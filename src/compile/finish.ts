@@ -1,0 +1,20 @@
+/** What every emitted graph goes through: clean-up, legalisation for the provider, several steps per run, names. */
+import type { Model } from "../ir/model.ts";
+import { assignNames } from "../ir/names.ts";
+import { verifyModel } from "../ir/verify.ts";
+import type { PipelineStep } from "../pass/pipeline.ts";
+import { type Instrumentation, runPasses } from "./passes.ts";
+import type { CompileSettings } from "./request.ts";
+
+/** Finishes a graph in place. */
+export function finishGraph(model: Model, stepsPerRun: number, settings: CompileSettings, watch: Instrumentation): void {
+  const steps: PipelineStep[] = ["canonicalize", "fold", "cse", "dce"].map((pass) => ({ pass }));
+  if (settings.provider === "cpu" && settings.precision !== "fp32") steps.push({ pass: "emulate-low" }, { pass: "dce" });
+  if (settings.provider === "cuda") steps.push({ pass: "legalize-cuda" }, { pass: "dce" });
+  if (stepsPerRun > 1) steps.push({ pass: "repeat", options: { steps: stepsPerRun } });
+  runPasses(model, steps, watch);
+  model.irVersion = Math.min(Math.max(model.irVersion, 10), 13);
+  model.functions.clear();
+  assignNames(model, { nodes: true });
+  verifyModel(model);
+}

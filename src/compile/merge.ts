@@ -1,0 +1,179 @@
+/** Folds adapters into the weights of the original model, which keeps its graph, opset and precision. */
+import { basePath } from "../adapt/select.ts";
+import type { BoundAdapter } from "../adapt/define.ts";
+import { type BaseParameter, findBaseParameters, transposedTensor } from "../adapt/saved.ts";
+import { keyPrefix } from "../adapt/parameters.ts";
+import type { Site, SiteParameter } from "../analysis/sites.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { Graph } from "../ir/graph.ts";
+import { Model } from "../ir/model.ts";
+import { Node } from "../ir/node.ts";
+import { Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+import { decodeElements, encodeElements } from "../ops/elements.ts";
+
+/** A small graph that computes the merged weights of one site, and where its results go. */
+export interface MergeJob {
+  readonly site: Site;
+  /** Constants in, `weight` and `bias` (those that change) out, in PyTorch's layout. */
+  readonly model: Model;
+}
+
+/**
+ * Makes the job of each adapted site. Sites with the same path share parameters and weight, so each path has one job.
+ *
+ * @param tensors trained tensors by checkpoint key.
+ * @throws DiagnosticError `E_MERGE_REFUSED`, `E_CHECKPOINT_KEY_MISSING`.
+ */
+export function mergeJobs(
+  adapter: BoundAdapter,
+  sites: readonly Site[],
+  tensors: ReadonlyMap<string, Tensor>,
+  opset: number,
+): MergeJob[] {
+  const seen = new Set<string>();
+  return sites.flatMap((site) => {
+    const path = basePath(site);
+    if (seen.has(path)) return [];
+    seen.add(path);
+    return [mergeJob(adapter, site, tensors, opset)];
+  });
+}
+
+function mergeJob(adapter: BoundAdapter, site: Site, tensors: ReadonlyMap<string, Tensor>, opset: number): MergeJob {
+  const model = new Model({ opsets: [["", opset]], graph: new Graph("merge") });
+  const { graph } = model;
+  const b = new OpBuilder({ graph }, opset);
+  const params = Object.fromEntries(
+    Object.entries(adapter.parameters(site)).map(([name, spec]) => {
+      const key = `${keyPrefix}${basePath(site)}.${spec.key}`;
+      const tensor = tensors.get(key);
+      if (tensor === undefined) throw adaptErrors.E_CHECKPOINT_KEY_MISSING("the trained state", key, []);
+      return [name, inFloat32(b, tensor, key)];
+    }),
+  );
+  const weight = inFloat32(b, torchTensor(site.weight, tensors, `${keyPrefix}${basePath(site)}.base_layer.weight`), "base.weight");
+  const biasKey = `${keyPrefix}${basePath(site)}.base_layer.bias`;
+  const bias = site.bias === undefined ? undefined : inFloat32(b, torchTensor(site.bias, tensors, biasKey), "base.bias");
+  const merged = adapter.merge({ site, weight, bias, params, b });
+  if (typeof merged === "string") throw adaptErrors.E_MERGE_REFUSED(site.path, adapter.name, merged);
+  const outputs = [
+    ["weight", merged.weight],
+    ["bias", merged.bias],
+  ] as const;
+  for (const [name, value] of outputs) if (value !== undefined) addNamedOutput(graph, b, name, value);
+  return { site, model };
+}
+
+function addNamedOutput(graph: Graph, b: OpBuilder, name: string, value: Value): void {
+  const output = b.op("Identity", [value]);
+  output.name = name;
+  graph.addOutput(output);
+}
+
+function inFloat32(b: OpBuilder, tensor: Tensor, name: string): Value {
+  return b.cast(b.constant(tensor, name), "float32");
+}
+
+/** A base parameter in PyTorch's layout; its trained value where it was trained itself. */
+function torchTensor(part: SiteParameter, tensors: ReadonlyMap<string, Tensor>, key: string): Tensor {
+  const trained = tensors.get(key);
+  if (trained !== undefined) return trained;
+  const tensor = part.value.initializer;
+  if (tensor === undefined) throw new InternalError(`"${part.value.name}" has no data`);
+  return part.storedAs === "transposed" ? transposedTensor(tensor) : tensor;
+}
+
+/** A new value of a base parameter, in PyTorch's layout. */
+export interface NewWeight {
+  readonly parameter: Pick<BaseParameter, "value" | "storedAs" | "uses">;
+  readonly tensor: Tensor;
+}
+
+/** What merging writes: results of jobs at their sites, and trained base parameters at theirs. */
+export function newWeights(
+  graph: Graph,
+  sites: readonly Site[],
+  results: ReadonlyMap<Site, ReadonlyMap<string, Tensor>>,
+  tensors: ReadonlyMap<string, Tensor>,
+): NewWeight[] {
+  const parameters = findBaseParameters(graph, sites);
+  const byName = new Map(parameters.map((parameter) => [`${parameter.module}.${parameter.name}`, parameter]));
+  const changes = new Map<string, Tensor>();
+  for (const [name, { module }] of byName) {
+    const parameter = name.slice(module.length + 1);
+    const trained = tensors.get(`${keyPrefix}${module}.${parameter}`) ?? tensors.get(`${keyPrefix}${module}.base_layer.${parameter}`);
+    if (trained !== undefined) changes.set(name, trained);
+  }
+  for (const [site, outputs] of results) {
+    for (const [name, tensor] of outputs) changes.set(`${basePath(site)}.${name}`, tensor);
+  }
+  return [...changes].map(([name, tensor]) => {
+    const parameter = byName.get(name);
+    if (parameter === undefined) throw new InternalError(`parameter "${name}" is not in the model`);
+    return { parameter, tensor };
+  });
+}
+
+/**
+ * Puts new weights into the graph in the file's own layout and type. A weight that other modules read too stays for
+ * them: this module gets a copy of its own.
+ */
+export function replaceWeights(graph: Graph, weights: readonly NewWeight[]): void {
+  for (const { parameter, tensor } of weights) {
+    const { value, storedAs, uses } = parameter;
+    const stored = storedAs === "transposed" ? transposedTensor(tensor) : tensor;
+    const old = value.initializer;
+    if (old === undefined) throw new InternalError(`"${value.name}" has no data`);
+    const typed = old.dtype === stored.dtype ? stored : convert(stored, old.dtype);
+    const replacement = new Tensor(typed.dtype, old.dims, typed.source, { name: old.name });
+    const shared = [...value.uses].some((use) => !uses.includes(use) && !leadsOnlyTo(use, uses));
+    if (!shared) {
+      value.initializer = replacement;
+      continue;
+    }
+    const copy = graph.addInitializer(replacement, `${value.name}.merged`);
+    for (const use of uses) retarget(graph, use, value, copy);
+  }
+}
+
+type Uses = BaseParameter["uses"];
+
+/** Whether a Transpose or Identity hands the weight to nobody but the given readers. */
+function leadsOnlyTo(use: Uses[number], uses: Uses): boolean {
+  if (use.kind !== "operand" || use.node.outputs.length !== 1) return false;
+  const readers = [...use.node.output().uses];
+  return readers.length > 0 && readers.every((reader) => uses.includes(reader));
+}
+
+/** Lets one reader read the copy, through copies of the Transposes that stand in between. */
+function retarget(graph: Graph, use: Uses[number], from: Value, to: Value): void {
+  if (use.kind === "output") {
+    use.graph.setOutput(use.index, to);
+    return;
+  }
+  const chain: Node[] = [];
+  for (let at = use.node.input(use.index); at !== undefined && at !== from; at = at.producer?.input(0)) {
+    if (at.producer !== undefined) chain.unshift(at.producer);
+  }
+  let current = to;
+  for (const node of chain) {
+    const copy = new Node({ op: node.op, domain: node.domain, inputs: [current], attributes: Object.fromEntries(node.attributes) });
+    graph.insert(copy, use.node);
+    current = copy.output();
+    current.type = node.output().type;
+  }
+  use.node.setInput(use.index, current);
+}
+
+/** A float tensor in another float type, converted when it is read. */
+function convert(tensor: Tensor, dtype: Tensor["dtype"]): Tensor {
+  const compute = (): Uint8Array => convertElements(tensor, dtype);
+  return new Tensor(dtype, tensor.dims, { kind: "lazy", compute }, { name: tensor.name });
+}
+
+function convertElements(tensor: Tensor, dtype: Tensor["dtype"]): Uint8Array {
+  return encodeElements(dtype, decodeElements(tensor.dtype, tensor.bytes(), tensor.size));
+}

@@ -1,0 +1,94 @@
+/** Decides what a request leaves open: the task and its loss, the modules trained whole, the sites. */
+import { z } from "zod";
+import { bindAdapter } from "../../passes/adapt.ts";
+import type { BoundAdapter } from "../adapt/define.ts";
+import { basePath, selectSites } from "../adapt/select.ts";
+import { targetOptions } from "../adapt/targets.ts";
+import { findHead, findSites, type Site } from "../analysis/sites.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
+import {
+  headNames,
+  inferTask,
+  logitsOutput,
+  lossOutput,
+  type TaskName,
+  taskLoss,
+  tasksWithHead,
+} from "../training/tasks.ts";
+import type { CompileSettings } from "./request.ts";
+
+/** What is going to be built. */
+export interface TrainingPlan {
+  readonly task: TaskName;
+  /** Why `auto` chose the task; undefined where the user did. */
+  readonly reason: string | undefined;
+  readonly loss: { readonly name: string; readonly options: Readonly<Record<string, unknown>>; readonly logits: string };
+  readonly numLabels: number | undefined;
+  /** Parsed options of the method, modules_to_save as decided. */
+  readonly methodOptions: Readonly<Record<string, unknown>>;
+  readonly adapter: BoundAdapter;
+  readonly sites: readonly Site[];
+  readonly saved: readonly string[];
+}
+
+const targeting = z.looseObject(targetOptions);
+
+/**
+ * Makes the plan for a prepared model.
+ *
+ * @throws DiagnosticError for unknown methods, bad options, and targets that match nothing.
+ */
+export function planTraining(model: Model, settings: CompileSettings): TrainingPlan {
+  const { graph } = model;
+  const sites = findSites(graph);
+  const choice = settings.task === "auto" ? inferTask(graph, sites) : { task: settings.task };
+  const logits = logitsOutput(graph);
+  const head = logits === undefined ? undefined : findHead(sites, logits);
+  const saved = modulesToSave(settings, choice.task, sites, head);
+  const given = settings.method.options;
+  const methodOptions = { ...given, ...(saved === undefined ? {} : { modules_to_save: saved }) };
+  const adapter = bindAdapter(settings.method.name, methodOptions);
+  const targets = targeting.parse(adapter.options);
+  const selection = selectSites(adapter, targets, { sites, head, model: "the model" });
+  const columns = logits?.tensorType?.shape?.at(-1);
+  const numLabels = typeof columns === "number" ? columns : undefined;
+  return {
+    task: choice.task,
+    reason: "reason" in choice ? choice.reason : undefined,
+    loss: planLoss(settings, graph, choice.task, numLabels),
+    numLabels,
+    methodOptions,
+    adapter,
+    sites: selection.sites,
+    saved: targets.modules_to_save ?? [],
+  };
+}
+
+/** What the user says, else what PEFT does for the task: its usual head names, or our head where it has another. */
+function modulesToSave(
+  settings: CompileSettings,
+  task: TaskName,
+  sites: readonly Site[],
+  head: Site | undefined,
+): readonly string[] | undefined {
+  const given = settings.method.options["modules_to_save"];
+  if (settings.modulesToSave !== undefined) return settings.modulesToSave.length > 0 ? settings.modulesToSave : undefined;
+  if (given !== undefined && given !== null) return undefined;
+  if (!tasksWithHead.has(task)) return undefined;
+  if (sites.some((site) => headNames.some((name) => basePath(site).endsWith(name)))) return headNames;
+  return head === undefined ? undefined : [basePath(head)];
+}
+
+function planLoss(
+  settings: CompileSettings,
+  graph: Graph,
+  task: TaskName,
+  columns: number | undefined,
+): TrainingPlan["loss"] {
+  if (settings.loss !== undefined) return settings.loss;
+  const existing = lossOutput(graph);
+  if (existing !== undefined && settings.task === "auto") return { name: "existing", options: {}, logits: existing.name };
+  const { loss, options } = taskLoss(task, columns);
+  return { name: loss, options, logits: task === "feature" ? "*" : "" };
+}

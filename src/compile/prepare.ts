@@ -1,0 +1,8 @@
+/** What every model goes through before anything is attached to it. */
+
+/**
+ * Brings a model to the form that sites are found in and rules speak: no local functions, one opset, constants as
+ * initializers, known shapes, shape arithmetic folded where the axes allow it.
+ */
+export const preparePipeline =
+  "inline-functions,upgrade-opset,lift-constants,infer-shapes,canonicalize,fold,fold-shapes,canonicalize,cse,dce";
