@@ -25,14 +25,18 @@ export function printDim(dim: Dim, place: "code" | "comment"): string {
   if (isIdentifier(dim.key)) return dim.key;
   if (place === "code") return quote(dim.key);
   if (/[\r\n]/.test(dim.key)) return "?";
-  return readExpression(dim.key) === undefined ? quote(dim.key) : dim.key;
+  return isExpression(dim.key) ? dim.key : quote(dim.key);
 }
 
 /** The dimension that a quoted string names: an expression where the text is one in canonical form, else an axis. */
 export function readDim(text: string): Dim {
   if (isUnknown(symbol(text))) return unknownDim();
+  return (isExpression(text) ? readExpression(text) : undefined) ?? symbol(text);
+}
+
+function isExpression(text: string): boolean {
   const dim = readExpression(text);
-  return dim instanceof DimExpr && dim.key === text ? dim : symbol(text);
+  return dim instanceof DimExpr && dim.key === text;
 }
 
 /** Bounds on what is taken for an expression, so that no text makes a polynomial of a million terms. */

@@ -7,9 +7,10 @@ export function formatFloat32(value: number): string {
   if (special !== undefined) return special;
   for (let digits = 1; digits < 9; digits++) {
     const candidate = Number(single.toPrecision(digits));
-    // A decimal beside a tie may round to another float32 when it is read through a double, so ties are passed over.
-    if (Math.fround(candidate) === single && tieBeside(candidate) === undefined)
-      return formatFloat64(candidate);
+    // Rounding by way of a double may be wrong at the middle of two float32, so there the text is read exactly.
+    if (Math.fround(candidate) !== single) continue;
+    const text = formatFloat64(candidate);
+    if (tieBeside(candidate) === undefined || parseFloat32(text) === single) return text;
   }
   return formatFloat64(Number(single.toPrecision(9)));
 }

@@ -10,8 +10,9 @@ import { printNode } from "./print-node.ts";
 import { printData, printTensorType } from "./print-tensor.ts";
 import { printType } from "./types.ts";
 
-/** Signatures that fit this width stand on one line. */
+/** Signatures that fit this width stand on one line; in longer ones, lists that fit the smaller width do. */
 const lineWidth = 100;
+const listWidth = 60;
 
 /** A value in a list, with the directive before it. */
 interface Entry {
@@ -81,8 +82,9 @@ function printSignature({ head, inputs, outputs, initializers }: Signature, inde
   const flat = (entries: readonly Entry[]): string => entries.map(({ text }) => text).join(", ");
   const fits = `${indent}${head} (${flat(inputs)}) => (${flat(outputs)})`.length <= lineWidth;
   const list = (entries: readonly Entry[]): string => {
-    const short = entries.length === 0 || (fits && entries.every(({ directive }) => directive === undefined));
-    return short ? flat(entries) : printLines(entries, indent);
+    const text = flat(entries);
+    const isPlain = entries.every(({ directive }) => directive === undefined);
+    return isPlain && (fits || text.length <= listWidth) ? text : printLines(entries, indent);
   };
   const line = `${head} (${list(inputs)}) => (${list(outputs)})`;
   return initializers.length === 0 ? line : `${line} <${printLines(initializers, indent)}>`;
