@@ -72,7 +72,8 @@ export function zeroElements(type: ElementType, count: number): ElementArray {
  */
 export function viewElements(type: ElementType, bytes: Uint8Array): ElementArray {
   const [size, ElementsOf] = layouts[type];
-  if (bytes.byteLength % size !== 0) throw new InternalError(`${bytes.byteLength} bytes are not whole ${type}s`);
+  if (bytes.byteLength % size !== 0)
+    throw new InternalError(`${bytes.byteLength} bytes are not whole ${type}s`);
   const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
   return new ElementsOf(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }

@@ -11,6 +11,8 @@ export function readBytes(path: string): Uint8Array {
 /** A file opened for reading: reads ranges of it and knows its size. */
 export interface OpenFile {
   readonly size: number;
+  /** Size and time of the last change, as text: differs when the file was written again. */
+  readonly version: string;
   /** Bytes from `offset`. @throws DiagnosticError `E_FILE_CHANGED` when the file ends before `length` bytes. */
   readonly read: (offset: number, length: number) => Uint8Array<ArrayBuffer>;
 }
@@ -19,8 +21,9 @@ export interface OpenFile {
 export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
   const descriptor = withDiagnostic(path, () => openSync(path, "r"));
   try {
-    const { size } = withDiagnostic(path, () => fstatSync(descriptor));
-    return use({ size, read: (offset, length) => readRange(path, descriptor, offset, length) });
+    const { size, mtime } = withDiagnostic(path, () => fstatSync(descriptor));
+    const version = `${size} bytes of ${mtime.toISOString()}`;
+    return use({ size, version, read: (offset, length) => readRange(path, descriptor, offset, length) });
   } finally {
     closeSync(descriptor);
   }
@@ -29,7 +32,12 @@ export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
 /** Most bytes asked of one read call; the system refuses more than 2 GiB. */
 const chunkLimit = 1 << 30;
 
-function readRange(path: string, descriptor: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+function readRange(
+  path: string,
+  descriptor: number,
+  offset: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const wanted = Math.min(length - done, chunkLimit);
