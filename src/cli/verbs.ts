@@ -1,0 +1,34 @@
+/** The verbs: one file each, loaded only when asked for, so that `--help` does not wait for the compiler. */
+import type { Command } from "commander";
+import type { Terminal } from "./terminal.ts";
+
+/** A verb as the list of verbs shows it, and how to get its command. */
+export interface Verb {
+  readonly name: string;
+  readonly summary: string;
+  readonly group: string;
+  readonly load: (terminal: Terminal) => Promise<Command>;
+}
+
+const groups = { make: "Compile:", look: "Look inside:", know: "Find out:" } as const;
+
+export const verbs: readonly Verb[] = [
+  {
+    name: "methods",
+    summary: "methods, optimizers and losses, with formulas, options and bounds",
+    group: groups.know,
+    load: async (terminal) => (await import("./methods.ts")).methodsCommand(terminal),
+  },
+  {
+    name: "passes",
+    summary: "the passes that pipelines are made of, with options",
+    group: groups.know,
+    load: async (terminal) => (await import("./passes.ts")).passesCommand(terminal),
+  },
+  {
+    name: "ops",
+    summary: "the operators that are known, and how each is differentiated",
+    group: groups.know,
+    load: async (terminal) => (await import("./ops.ts")).opsCommand(terminal),
+  },
+];
