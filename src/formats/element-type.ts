@@ -1,68 +1,62 @@
 /** Element types that array files hold, and typed arrays over their little-endian bytes. */
 import { InternalError } from "../diagnostics/define.ts";
 
-/** An element type, named as the IR and NumPy name it. */
-export type ElementType =
-  | "float64"
-  | "float32"
-  | "float16"
-  | "bfloat16"
-  | "float8e4m3fn"
-  | "float8e5m2"
-  | "int64"
-  | "int32"
-  | "int16"
-  | "int8"
-  | "uint64"
-  | "uint32"
-  | "uint16"
-  | "uint8"
-  | "bool";
-
 /** The arrays that elements are held in: 16-bit and 8-bit floats as their bits, bool as bytes 0 and 1. */
-export type ElementArray =
-  | Float64Array
-  | Float32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Int32Array
-  | Uint32Array
-  | Int16Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array;
-
-interface ElementArrayConstructor {
-  new (length: number): ElementArray;
-  new (buffer: ArrayBufferLike, byteOffset: number, length: number): ElementArray;
+export interface ElementArrays {
+  float64: Float64Array;
+  float32: Float32Array;
+  float16: Uint16Array;
+  bfloat16: Uint16Array;
+  float8e4m3fn: Uint8Array;
+  float8e5m2: Uint8Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  int16: Int16Array;
+  int8: Int8Array;
+  uint64: BigUint64Array;
+  uint32: Uint32Array;
+  uint16: Uint16Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
 }
 
-const layouts: Readonly<Record<ElementType, readonly [bytes: number, array: ElementArrayConstructor]>> = {
-  float64: [8, Float64Array],
-  float32: [4, Float32Array],
-  float16: [2, Uint16Array],
-  bfloat16: [2, Uint16Array],
-  float8e4m3fn: [1, Uint8Array],
-  float8e5m2: [1, Uint8Array],
-  int64: [8, BigInt64Array],
-  int32: [4, Int32Array],
-  int16: [2, Int16Array],
-  int8: [1, Int8Array],
-  uint64: [8, BigUint64Array],
-  uint32: [4, Uint32Array],
-  uint16: [2, Uint16Array],
-  uint8: [1, Uint8Array],
-  bool: [1, Uint8Array],
+/** An element type, named as the IR and NumPy name it. */
+export type ElementType = keyof ElementArrays;
+
+export type ElementArray = ElementArrays[ElementType];
+
+interface ArrayConstructor<T> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): T;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): T;
+}
+
+const constructors: { readonly [T in ElementType]: ArrayConstructor<ElementArrays[T]> } = {
+  float64: Float64Array,
+  float32: Float32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  float8e4m3fn: Uint8Array,
+  float8e5m2: Uint8Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint64: BigUint64Array,
+  uint32: Uint32Array,
+  uint16: Uint16Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
 };
 
 /** Bytes of one element. */
 export function bytesPerElement(type: ElementType): number {
-  return layouts[type][0];
+  return constructors[type].BYTES_PER_ELEMENT;
 }
 
 /** An array of `count` zeros. */
-export function zeroElements(type: ElementType, count: number): ElementArray {
-  return new layouts[type][1](count);
+export function zeroElements<T extends ElementType>(type: T, count: number): ElementArrays[T] {
+  return new constructors[type](count);
 }
 
 /**
@@ -70,10 +64,11 @@ export function zeroElements(type: ElementType, count: number): ElementArray {
  *
  * @throws InternalError when the bytes are not a whole number of elements.
  */
-export function viewElements(type: ElementType, bytes: Uint8Array): ElementArray {
-  const [size, ElementsOf] = layouts[type];
-  if (bytes.byteLength % size !== 0)
-    throw new InternalError(`${bytes.byteLength} bytes are not whole ${type}s`);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
-  return new ElementsOf(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
+export function viewElements<T extends ElementType>(type: T, bytes: Uint8Array): ElementArrays[T] {
+  const size = bytesPerElement(type);
+  if (bytes.byteLength % size !== 0) {
+    throw new InternalError(`${bytes.byteLength} bytes are not whole elements of ${type}`);
+  }
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
+  return new constructors[type](aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
 }

@@ -5,13 +5,15 @@ import { systemReason } from "./system-error.ts";
 
 /** Reads a file whole. @throws DiagnosticError `E_FILE_READ`. */
 export function readBytes(path: string): Uint8Array {
-  return withDiagnostic(path, () => readFileSync(path));
+  const { buffer, byteOffset, byteLength } = withDiagnostic(path, () => readFileSync(path));
+  // Not a Buffer, whose slice() does not copy as that of other typed arrays does.
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** A file opened for reading: reads ranges of it and knows its size. */
 export interface OpenFile {
   readonly size: number;
-  /** Size and time of the last change, as text: differs when the file was written again. */
+  /** Size, time of the last change and inode, as text: differs when the file was written again. */
   readonly version: string;
   /** Bytes from `offset`. @throws DiagnosticError `E_FILE_CHANGED` when the file ends before `length` bytes. */
   readonly read: (offset: number, length: number) => Uint8Array<ArrayBuffer>;
@@ -21,9 +23,13 @@ export interface OpenFile {
 export function withFile<T>(path: string, use: (file: OpenFile) => T): T {
   const descriptor = withDiagnostic(path, () => openSync(path, "r"));
   try {
-    const { size, mtime } = withDiagnostic(path, () => fstatSync(descriptor));
-    const version = `${size} bytes of ${mtime.toISOString()}`;
-    return use({ size, version, read: (offset, length) => readRange(path, descriptor, offset, length) });
+    const { size, mtime, ino } = withDiagnostic(path, () => fstatSync(descriptor, { bigint: true }));
+    const version = `${size} bytes of ${mtime.toISOString()} (inode ${ino})`;
+    return use({
+      size: Number(size),
+      version,
+      read: (offset, length) => readRange(path, descriptor, offset, length),
+    });
   } finally {
     closeSync(descriptor);
   }
