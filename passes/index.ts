@@ -8,11 +8,13 @@ import dce from "./dce.ts";
 import emulateLow from "./emulate-low.ts";
 import flatten from "./flatten.ts";
 import fold from "./fold.ts";
+import foldShapes from "./fold-shapes.ts";
 import inferShapes from "./infer-shapes.ts";
 import inlineFunctions from "./inline-functions.ts";
 import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
 import optimize from "./optimize.ts";
+import repeat from "./repeat.ts";
 import upgradeOpset from "./upgrade-opset.ts";
 
 /** Every file of passes/, by file name. */
@@ -26,10 +28,12 @@ export const passes = [
   emulateLow,
   flatten,
   fold,
+  foldShapes,
   inferShapes,
   inlineFunctions,
   liftConstants,
   loss,
   optimize,
+  repeat,
   upgradeOpset,
 ] as const;

@@ -1,24 +1,22 @@
 /** `compile`: from a model and a request to the four graphs of a training artifact. */
+import { bindOptimizer } from "../../passes/optimize.ts";
+import { findSites } from "../analysis/sites.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import { bindAdapter } from "../../passes/adapt.ts";
-import { basePath, selectSites } from "../adapt/select.ts";
-import { targetOptions } from "../adapt/targets.ts";
-import { findHead, findSites } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { nearNames } from "../diagnostics/define.ts";
 import { cloneModel } from "../ir/clone.ts";
+import { isFloat } from "../ir/dtype.ts";
 import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
-import { logitsOutput } from "../training/tasks.ts";
-import { z } from "zod";
 import { finishGraph } from "./finish.ts";
 import { runPasses, type Instrumentation } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
 import { preparePipeline } from "./prepare.ts";
 import { type CompileRequest, compileSchema, type CompileSettings } from "./request.ts";
+import { structureHash } from "./structure.ts";
 import { emptyState, type InitialState, loadStartingValues, takeState } from "./state.ts";
 
 /** What compiling gave: graphs and state in memory, nothing written yet. */
@@ -27,6 +25,15 @@ export interface Compiled {
   readonly plan: TrainingPlan;
   readonly graphs: Readonly<Record<GraphName, Model>>;
   readonly state: InitialState;
+  /** Checkpoint keys of everything that is trained. */
+  readonly parameterKeys: ReadonlySet<string>;
+  /** Parsed options of the optimizer, defaults included. */
+  readonly optimizerOptions: Readonly<Record<string, unknown>>;
+  /** Number of elements of all weights of the source model. */
+  readonly parameters: number;
+  readonly sourceOpset: number;
+  /** Hash of the source model without the bytes of its weights. */
+  readonly structure: string;
   /** What the user should be told: choices that were made for them. */
   readonly remarks: readonly string[];
 }
@@ -57,7 +64,6 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   runPasses(prepared, preparePipeline, watch);
   const plan = planTraining(prepared, settings);
   if (plan.reason !== undefined) remarks.push(`task ${plan.task}: ${plan.reason}`);
-  // Learning rates and the like are checked before any work is done on their behalf.
   markTableInputs(prepared.graph);
 
   const build = (training: boolean): Model => {
@@ -68,7 +74,9 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     return forward;
   };
   const state = emptyState();
+  const parameterKeys = new Set<string>();
   const evaluation = build(false);
+  for (const param of withRole(evaluation.graph.inputs, "param")) parameterKeys.add(roleFact(param, "key") ?? param.name);
   runPasses(evaluation, [{ pass: "flatten" }], watch);
   const gradient = build(true);
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
@@ -91,7 +99,27 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     finishGraph(graph, name === "train" ? settings.stepsPerRun : 1, settings, watch);
     takeState(graph.graph, state);
   }
-  return { settings, plan, graphs, state, remarks };
+  return {
+    settings,
+    plan,
+    graphs,
+    state,
+    parameterKeys,
+    optimizerOptions: bindOptimizer(settings.optimizer.name, settings.optimizer.options).options,
+    parameters: countParameters(model),
+    sourceOpset: model.opset,
+    structure: structureHash(model),
+    remarks,
+  };
+}
+
+/** Elements of all float initializers, each once. */
+function countParameters({ graph }: Model): number {
+  let count = 0;
+  for (const { initializer } of [...graph.initializers, ...graph.inputs]) {
+    if (initializer !== undefined && isFloat(initializer.dtype)) count += initializer.size;
+  }
+  return count;
 }
 
 function adaptStep(plan: TrainingPlan, settings: CompileSettings, training: boolean): PipelineStep {

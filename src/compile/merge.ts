@@ -108,7 +108,11 @@ export function newWeights(
     if (trained !== undefined) changes.set(name, trained);
   }
   for (const [site, outputs] of results) {
-    for (const [name, tensor] of outputs) changes.set(`${basePath(site)}.${name}`, tensor);
+    for (const [name, tensor] of outputs) {
+      // A Conv1D's own layout is (in, out), while jobs yield (out, in).
+      const own = site.kind === "linear" && site.conv1d && name === "weight" ? transposedTensor(tensor) : tensor;
+      changes.set(`${basePath(site)}.${name}`, own);
+    }
   }
   return [...changes].map(([name, tensor]) => {
     const parameter = byName.get(name);

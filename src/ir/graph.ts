@@ -173,6 +173,29 @@ export class Graph {
     for (const body of node.subgraphs()) body.clear();
   }
 
+  /** Takes over everything that another graph holds, which is empty after; what this one held is gone. */
+  replaceBy(other: Graph): void {
+    this.clear();
+    this.inputs.length = 0;
+    this.initializers.clear();
+    for (const input of other.inputs.splice(0)) {
+      input.graph = this;
+      this.inputs.push(input);
+    }
+    for (const initializer of other.initializers) {
+      initializer.graph = this;
+      this.initializers.add(initializer);
+    }
+    other.initializers.clear();
+    const outputs = [...other.outputs];
+    other.setOutputs([]);
+    for (const node of other.nodes()) {
+      other.detach(node);
+      this.insert(node);
+    }
+    this.setOutputs(outputs);
+  }
+
   /** Removes every node and output, so that captured values lose their uses. */
   clear(): void {
     this.setOutputs([]);

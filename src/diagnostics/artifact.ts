@@ -1,0 +1,19 @@
+/** Diagnostics of writing and opening training artifacts. */
+import { defineDiagnostics } from "./define.ts";
+
+export const artifactErrors = defineDiagnostics({
+  E_ARTIFACT_TRAINED: (folder: string) => ({
+    message: "the folder holds training that compiling again would lose",
+    place: folder,
+    expected: "an empty folder, or an artifact without checkpoints",
+    got: "checkpoints",
+    next: "choose another folder with -o, or add --force to discard the training",
+  }),
+  E_ARTIFACT_SOURCE: () => ({
+    message: "the model was not read from a file, so an artifact cannot point at its weights",
+    place: "compile",
+    expected: "a model that was read by path",
+    got: "a model made from bytes",
+    next: "write the model to a file first",
+  }),
+});

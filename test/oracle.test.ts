@@ -1,0 +1,24 @@
+/** HF PEFT's own numbers: one test per case and exported file, over every case that has been built. */
+import { afterAll, describe, expect, it } from "vitest";
+import { isBuilt } from "./oracle/built.ts";
+import { checkCase } from "./oracle/check-case.ts";
+import { listOracleCases } from "./oracle/oracle-set.ts";
+
+const cases = listOracleCases();
+const built = cases.filter(({ name }) => isBuilt(name));
+const missing = [...new Set(cases.filter(({ name }) => !isBuilt(name)).map(({ model, name }) => `${model}/${name}`))];
+let passed = 0;
+
+describe("oracle", () => {
+  it.each(built.map((item) => ({ title: `${item.model}/${item.name} ${item.exported}`, item })))("$title", async ({ item }) => {
+    await checkCase(item);
+    passed += 1;
+  });
+
+  it("knows at least one case", () => expect(built.length).toBeGreaterThan(0));
+});
+
+afterAll(() => {
+  if (missing.length > 0) console.log(`not built yet: ${missing.join(", ")}`);
+  console.log(`${passed} of ${cases.length}`);
+});

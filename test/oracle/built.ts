@@ -1,0 +1,35 @@
+/** Which oracle cases the methods of this package are expected to pass; everything else is listed, never counted. */
+
+/** Cases by name, for every model that has them. */
+const built: ReadonlySet<string> = new Set([
+  "lora",
+  "ia3",
+  "lora-rslora",
+  "lora-gaussian",
+  "lora-init-false",
+  "lora-orthogonal",
+  "lora-biases-all",
+  "lora-biases-only",
+  "lora-all-linear",
+  "lora-embedding",
+  "lora-patterns",
+  "lora-layers",
+  "lora-layers-pattern",
+  "lora-exclude",
+  "lora-regex",
+  "lora-save",
+  "lora-save-head",
+  "lora-save-norm",
+  "lora-head",
+  "lora-named",
+  "lora-disabled",
+  "lora-sgd",
+  "lora-accumulate",
+  "lora-accumulate-tokens",
+  "lora-bf16",
+  "lora-fp16",
+]);
+
+export function isBuilt(name: string): boolean {
+  return built.has(name);
+}

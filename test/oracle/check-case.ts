@@ -1,0 +1,212 @@
+/** Checks one oracle case: logits, loss, gradients, the training trajectory and merged weights, within the set's tolerances. */
+import { join } from "node:path";
+import { expect } from "vitest";
+import { adapters } from "../../passes/adapters/index.ts";
+import { compileGraphs, type Compiled } from "../../src/compile/compile.ts";
+import { readPeftFolder } from "../../src/compile/peft-folder.ts";
+import type { CompileRequest } from "../../src/compile/request.ts";
+import { readModel } from "../../src/onnx/read.ts";
+import { fromNumbers, NDArray } from "../../src/ops/ndarray.ts";
+import { advance, type Batch, GraphSession, resultOf, splitFlat, startingState, type State } from "./graph-session.ts";
+import { checkMerged } from "./check-merged.ts";
+import { expectClose, tolerances } from "./close.ts";
+import { type OracleCase, oracleRoot, readAliases, readArrays, readTrainRecord, type TrainRecord } from "./oracle-set.ts";
+
+/** Runs every check that the case has data for. */
+export async function checkCase(item: OracleCase): Promise<void> {
+  const peft = readPeftFolder(item.adapterFolder, adapters);
+  const record = readTrainRecord(item.folder);
+  const model = readModel(item.modelFile);
+  const request: CompileRequest = {
+    method: { name: peft.method, options: { ...peft.options } },
+    modulesToSave: savedModules(peft.options),
+    task: taskOf(item.model),
+    ...trainingOf(record),
+  };
+  const compiled = compileGraphs(model, request, { adapter: { file: peft.file, tensors: withAliases(peft.tensors, readAliases(item.folder)) } });
+  const io = readArrays(join(oracleRoot, "models", item.model, "io.safetensors"));
+  const expected = readArrays(join(item.folder, "expected.safetensors"));
+  // Reduced precision is compared by trajectory alone; the set's expected tensors are those of float32.
+  const full = request.precision === undefined;
+  if (full) await checkForward(compiled, batchOf(io, "batch0"), expected);
+  if (full && [...expected.keys()].some((key) => key.startsWith("grad."))) {
+    await checkGradients(compiled, batchOf(io, "batch0"), expected);
+  }
+  if (record !== undefined) await checkTraining(compiled, io, record, item);
+  if (full) await checkMerged(model, compiled, expected);
+}
+
+function savedModules(options: Readonly<Record<string, unknown>>): string[] {
+  const saved = options["modules_to_save"];
+  return Array.isArray(saved) ? saved.map(String) : [];
+}
+
+function withAliases<T>(tensors: ReadonlyMap<string, T>, aliases: ReadonlyMap<string, string>): Map<string, T> {
+  const all = new Map(tensors);
+  for (const [alias, key] of aliases) {
+    const tensor = tensors.get(key) ?? tensors.get(alias);
+    if (tensor !== undefined) all.set(alias, tensor).set(key, tensor);
+  }
+  return all;
+}
+
+function taskOf(model: string): NonNullable<CompileRequest["task"]> {
+  const tasks: Readonly<Record<string, NonNullable<CompileRequest["task"]>>> = {
+    llama: "causal-lm",
+    gpt2: "causal-lm",
+    bert: "seq-cls",
+    t5: "seq2seq-lm",
+    vit: "image-cls",
+    smallconv: "image-cls",
+  };
+  return tasks[model] ?? "auto";
+}
+
+/** Optimizer, clipping and precision as train.json says them. */
+function trainingOf(record: TrainRecord | undefined): Partial<CompileRequest> {
+  if (record === undefined) return {};
+  const sgd = /SGD\(momentum=([\d.]+), weight_decay=([\d.]+)\)/.exec(record.optimizer);
+  const optimizer =
+    sgd === null
+      ? { name: "adamw", options: { lr: record.lr, weight_decay: record.weight_decay } }
+      : { name: "sgd", options: { lr: record.lr, momentum: Number(sgd[1]), weight_decay: Number(sgd[2]) } };
+  const precision: Partial<CompileRequest> =
+    record.amp === "fp16" ? { precision: "fp16" } : record.amp === "bf16" ? { precision: "bf16" } : {};
+  const scaling = record.loss_scales.length > 0 ? { scaling: { scale: record.loss_scales[0] ?? 1, interval: 3 } } : {};
+  return { optimizer, clip: record.max_grad_norm, ...precision, ...scaling };
+}
+
+/** Fields of one batch; `extra` such as expected logits are ignored by the graph. */
+function batchOf(io: ReadonlyMap<string, NDArray>, name: string): Batch {
+  const prefix = `${name}.`;
+  return new Map([...io].flatMap(([key, array]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), array] as const] : [])));
+}
+
+async function checkForward(compiled: Compiled, batch: Batch, expected: ReadonlyMap<string, NDArray>): Promise<void> {
+  const session = await GraphSession.open(compiled.graphs.eval);
+  try {
+    const state = startingState(compiled, "eval");
+    const results = await session.run(batch, state);
+    expectClose("logits", resultOf(results, "logits"), expected.get("logits"), tolerances.exact);
+    if (expected.has("logits.disabled")) {
+      // LoRA with zero factors is the base model: what disabling the adapter means.
+      const zeros = new Map([...state].map(([name, { dtype, shape, size }]) => [name, fromNumbers(dtype, shape, new Float64Array(size))]));
+      const base = await session.run(batch, zeros);
+      expectClose("logits.disabled", resultOf(base, "logits"), expected.get("logits.disabled"), tolerances.exact);
+    }
+    if (expected.has("loss")) expectClose("loss", resultOf(results, "loss"), expected.get("loss"), tolerances.exact);
+  } finally {
+    await session.close();
+  }
+}
+
+async function checkGradients(compiled: Compiled, batch: Batch, expected: ReadonlyMap<string, NDArray>): Promise<void> {
+  const session = await GraphSession.open(compiled.graphs.grad);
+  try {
+    const results = await session.run(batch, startingState(compiled, "grad"));
+    const [output] = [...results.keys()].filter((value) => value.metadata.get("peft.role") === "grad");
+    if (output === undefined) throw new Error("the gradient graph yields no gradient");
+    const grads = splitFlat(output, results.get(output) ?? fromNumbers("float32", [0], []));
+    const wanted = [...expected].filter(([key]) => key.startsWith("grad.") && !key.startsWith("grad.param."));
+    expect([...grads.keys()].sort()).toEqual(wanted.map(([key]) => key.slice("grad.".length)).sort());
+    for (const [key, array] of wanted) expectClose(key, grads.get(key.slice("grad.".length)), array, tolerances.gradient);
+  } finally {
+    await session.close();
+  }
+}
+
+async function checkTraining(compiled: Compiled, io: ReadonlyMap<string, NDArray>, record: TrainRecord, item: OracleCase): Promise<void> {
+  const run = record.gradient_accumulation > 1 ? accumulatedSteps : singleSteps;
+  const { state, losses, norms, scales } = await run(compiled, io, record, item);
+  const low = record.amp !== "none";
+  const tolerance = low ? tolerances.low : tolerances.training;
+  expectClose("losses", vector(losses), vector(record.losses), tolerance);
+  if (!low) expectClose("gradient norms", vector(norms), vector(record.grad_norms), tolerance);
+  if (record.loss_scales.length > 0) expect(scales).toEqual(record.loss_scales);
+  const [param] = compiled.graphs.train.graph.inputs.filter((input) => input.metadata.get("peft.role") === "param");
+  if (param === undefined) throw new Error("nothing is trained");
+  const trained = splitFlat(param, state.get(param.name) ?? fromNumbers("float32", [0], []));
+  const loose = record.float64_difference?.loose_tensors ?? {};
+  const wanted = readArrays(join(item.folder, "trained.safetensors"));
+  for (const [key, array] of trained) {
+    if (key in loose) continue;
+    expectClose(`trained ${key}`, array, wanted.get(key), low ? tolerances.low : tolerances.trained);
+  }
+}
+
+interface Trajectory {
+  readonly state: State;
+  readonly losses: number[];
+  readonly norms: number[];
+  readonly scales: number[];
+}
+
+async function singleSteps(compiled: Compiled, io: ReadonlyMap<string, NDArray>, record: TrainRecord): Promise<Trajectory> {
+  const session = await GraphSession.open(compiled.graphs.train);
+  const result: Trajectory = { state: startingState(compiled, "train"), losses: [], norms: [], scales: [] };
+  try {
+    for (const name of record.batches) {
+      result.scales.push(result.state.get("loss_scale")?.numbers[0] ?? 1);
+      const results = await session.run(batchOf(io, name), result.state, { lr: fromNumbers("float32", [], [record.lr]) });
+      result.losses.push(scalar(resultOf(results, "loss")));
+      result.norms.push(scalar(resultOf(results, "metric", "grad_norm")));
+      advance(result.state, results);
+    }
+  } finally {
+    await session.close();
+  }
+  return result;
+}
+
+/** Micro-batches through the gradient graph, their mean (over batches or over labelled tokens) through the update. */
+async function accumulatedSteps(
+  compiled: Compiled,
+  io: ReadonlyMap<string, NDArray>,
+  record: TrainRecord,
+  item: OracleCase,
+): Promise<Trajectory> {
+  const byTokens = item.name.endsWith("-tokens");
+  const grad = await GraphSession.open(compiled.graphs.grad);
+  const apply = await GraphSession.open(compiled.graphs.apply);
+  const result: Trajectory = { state: startingState(compiled, "apply"), losses: [], norms: [], scales: [] };
+  const count = record.gradient_accumulation;
+  try {
+    for (let step = 0; step * count < record.batches.length; step++) {
+      const micro = [];
+      for (const name of record.batches.slice(step * count, (step + 1) * count)) {
+        micro.push(await grad.run(batchOf(io, name), new Map([...result.state])));
+      }
+      const weights = micro.map((results) => (byTokens ? scalar(resultOf(results, "metric", "tokens")) : 1));
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      const sum = new Float64Array(resultOf(micro[0] ?? new Map(), "grad").size);
+      let loss = 0;
+      micro.forEach((results, i) => {
+        const share = (weights[i] ?? 0) / total;
+        loss += scalar(resultOf(results, "loss")) * share;
+        resultOf(results, "grad").numbers.forEach((value, at) => {
+          sum[at] = (sum[at] ?? 0) + value * share;
+        });
+      });
+      const [input] = apply.model.graph.inputs.filter((value) => value.metadata.get("peft.role") === "grad");
+      const results = await apply.run(new Map(), result.state, {
+        lr: fromNumbers("float32", [], [record.lr]),
+        [input?.name ?? ""]: new NDArray("float32", [sum.length], sum),
+      });
+      result.losses.push(loss);
+      result.norms.push(scalar(resultOf(results, "metric", "grad_norm")));
+      advance(result.state, results);
+    }
+  } finally {
+    await grad.close();
+    await apply.close();
+  }
+  return result;
+}
+
+function scalar(array: NDArray): number {
+  return array.toNumbers()[0] ?? Number.NaN;
+}
+
+function vector(values: readonly number[]): NDArray {
+  return fromNumbers("float64", [values.length], values);
+}
