@@ -14,9 +14,6 @@ export interface FailureOptions {
   readonly verbose: boolean;
 }
 
-/** Where people report our bugs. */
-const issues = "https://github.com/peft-compile/peft-compile/issues";
-
 /** Reports an error and gives the exit code that it stands for. */
 export function reportFailure(error: unknown, terminal: Terminal, options: FailureOptions): number {
   const found = diagnosticsOf(error);
@@ -34,9 +31,9 @@ export function reportFailure(error: unknown, terminal: Terminal, options: Failu
   const message = internalMessage(error);
   if (options.json) printError(terminal, { ok: false, error: { code: "internal", message } });
   terminal.note(terminal.errorStyle.bad(message));
-  terminal.note(`This is a bug of peft-compile. Please report it: ${issues}`);
+  terminal.note("This is a bug of peft-compile, not of your input. Please report it with the command line, the model if");
+  terminal.note("you can share it, and the output of the same command with --verbose, which shows where it happened.");
   if (options.verbose) terminal.note(stackOf(error));
-  else terminal.note("Add the output of the same command with --verbose, which shows where it happened.");
   return exitCodes.internal;
 }
 

@@ -24,6 +24,6 @@ export function duration(ms: number): string {
 }
 
 /** "1 site", "2 sites". */
-export function plural(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+export function plural(value: number, noun: string, many = `${noun}s`): string {
+  return `${count(value)} ${value === 1 ? noun : many}`;
 }

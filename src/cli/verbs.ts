@@ -14,6 +14,18 @@ const groups = { make: "Compile:", look: "Look inside:", know: "Find out:" } as 
 
 export const verbs: readonly Verb[] = [
   {
+    name: "inspect",
+    summary: "modules under their paths, parameters, operators, inputs and outputs",
+    group: groups.look,
+    load: async (terminal) => (await import("./inspect.ts")).inspectCommand(terminal),
+  },
+  {
+    name: "opt",
+    summary: "run passes over a model, in the manner of mlir-opt",
+    group: groups.look,
+    load: async (terminal) => (await import("./opt.ts")).optCommand(terminal),
+  },
+  {
     name: "methods",
     summary: "methods, optimizers and losses, with formulas, options and bounds",
     group: groups.know,
