@@ -5,21 +5,7 @@ import type { Model } from "../src/ir/model.ts";
 import { isStandard } from "../src/ops/traits.ts";
 import { baseOpset } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
-import { upgradeGraph } from "../src/rewrite/upgrade.ts";
-
-/** The first IR version that knows each opset, newest first (ONNX Versioning.md). */
-const irVersions = [
-  [25, 13],
-  [24, 12],
-  [23, 11],
-  [21, 10],
-  [19, 9],
-  [15, 8],
-  [12, 7],
-  [11, 6],
-  [10, 5],
-  [9, 4],
-] as const;
+import { raiseImport, upgradeGraph } from "../src/rewrite/upgrade.ts";
 
 export default definePass({
   name: "upgrade-opset",
@@ -48,7 +34,7 @@ export default definePass({
       stat("upgraded", upgradeGraph(model.graph, checked(from), to));
       changed = true;
     }
-    if (changed) raiseVersions(model, Math.max(from, to));
+    if (changed) raiseImport(model, Math.max(Number.isFinite(from) ? from : to, to));
     return changed;
   },
 });
@@ -64,12 +50,6 @@ function importedOpset(model: Model): number {
 function checked(opset: number): number {
   if (opset < 7) throw passErrors.E_OLD_OPSET(opset);
   return opset;
-}
-
-function raiseVersions(model: Model, opset: number): void {
-  if (Number.isFinite(opset)) model.opsets.set("", opset);
-  const needed = irVersions.find(([since]) => since <= opset)?.[1] ?? 3;
-  model.irVersion = Math.max(model.irVersion, needed, 4);
 }
 
 /** Turns inputs with a default into initializers: IR version 3 lists every weight as an input. */

@@ -14,6 +14,7 @@ import type { Op } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { isDeterministic } from "../ops/traits.ts";
 import { isCurrent } from "../ops/versions.ts";
+import { removeDead } from "./dead.ts";
 import { mayBeParameter } from "./parameters.ts";
 import { contentTensor } from "./rules/content.ts";
 
@@ -145,7 +146,7 @@ export class Folder {
       replaceValue(output, constant);
       this.#listener.stat("elements", tensor.size);
     });
-    graph.remove(node);
+    removeDead(node);
     this.#listener.stat("folded");
     this.changed = true;
   }

@@ -9,7 +9,7 @@ import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
 import type { Value } from "../ir/value.ts";
 import { isStandard } from "../ops/traits.ts";
-import { upgradeGraph } from "./upgrade.ts";
+import { raiseImport, upgradeGraph } from "./upgrade.ts";
 
 /**
  * Inlines every call, those in bodies and in other functions' bodies too, and drops the functions. Where a function was
@@ -53,11 +53,11 @@ class Inliner {
 
   /** Brings all nodes to one version of ai.onnx, the newest that the model or a called function imports. */
   unifyOpsets(): void {
-    const { opsets, opset, graph } = this.#model;
+    const { opset, graph } = this.#model;
     const newest = Math.max(opset, ...this.#opsets.values());
     if (newest === opset && [...this.#opsets.values()].every((version) => version === newest)) return;
     upgradeGraph(graph, (node) => this.#opsets.get(node) ?? opset, newest);
-    opsets.set("", newest);
+    raiseImport(this.#model, newest);
   }
 
   /** Puts the body in the place of the call and gives the new nodes, bodies of theirs included. */
@@ -108,6 +108,7 @@ class Inliner {
       if (result === undefined)
         throw passErrors.E_FUNCTION_CALL(call, `result ${index} is an operand that is left out`);
       result.type ??= output.type;
+      if (result.producer !== undefined && output.name !== "") result.name = output.name;
       replaceValue(output, result);
     });
     graph.remove(call);

@@ -2,6 +2,7 @@
 import { InternalError } from "../diagnostics/define.ts";
 import { passErrors } from "../diagnostics/pass.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode, setConstantFacts } from "../ops/infer.ts";
@@ -9,6 +10,27 @@ import { opOf } from "../ops/registry.ts";
 import { schemaVersions } from "../ops/schema-versions.ts";
 import { isStandard } from "../ops/traits.ts";
 import { upgradesBetween, versionAt } from "../ops/versions.ts";
+
+/** The first IR version that knows each opset, newest first (ONNX Versioning.md). */
+const irVersions = [
+  [25, 13],
+  [24, 12],
+  [23, 11],
+  [21, 10],
+  [19, 9],
+  [15, 8],
+  [12, 7],
+  [11, 6],
+  [10, 5],
+  [9, 4],
+] as const;
+
+/** Lets a model import a version of ai.onnx, and raises its IR version to one that knows it and plain initializers. */
+export function raiseImport(model: Model, opset: number): void {
+  model.opsets.set("", opset);
+  const needed = irVersions.find(([since]) => since <= opset)?.[1] ?? 3;
+  model.irVersion = Math.max(model.irVersion, needed, 4);
+}
 
 /** Opset that nodes were written for: one for all, or each its own where bodies of functions came together. */
 export type Origin = number | ((node: Node) => number);
