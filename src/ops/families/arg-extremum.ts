@@ -1,8 +1,10 @@
 /** ArgMax and ArgMin: positions of the extremum along one axis. */
-import { normalizeAxis, type Shape } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Shape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp, zero } from "../define.ts";
 import { planReduction } from "../kernels/reduce.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { NDArray, stridesOf } from "../ndarray.ts";
 import { int } from "../params.ts";
 import type { Op } from "../record.ts";
@@ -20,9 +22,11 @@ function defineArgExtremum(
     inputs: ["x"],
     outputs: ["y"],
     attributes: { axis: int(0), keepdims: int(1), select_last_index: int(0) },
-    infer: ({ in: { x }, attrs }) => [tensorType("int64", reducedShape(x.tensorType?.shape, attrs))],
-    evaluate: ({ in: { x }, attrs }) => {
-      const axis = normalizeAxis(attrs.axis, x.rank) ?? 0;
+    infer: ({ node, in: { x }, attrs }) => [
+      tensorType("int64", reducedShape(node, x.tensorType?.shape, attrs)),
+    ],
+    evaluate: ({ node, in: { x }, attrs }) => {
+      const axis = axisOf(node, attrs.axis, x.rank);
       const { kept, dropped, cells, size } = planReduction(x.shape, [axis]);
       const stride = stridesOf(x.shape)[axis] ?? 1;
       const best = new Array<number | bigint | undefined>(size);
@@ -44,10 +48,11 @@ function defineArgExtremum(
 }
 
 function reducedShape(
+  node: Node,
   shape: Shape | undefined,
   { axis, keepdims }: { readonly axis: number; readonly keepdims: number },
 ): Shape | undefined {
   if (shape === undefined) return undefined;
-  const position = normalizeAxis(axis, shape.length) ?? 0;
+  const position = axisOf(node, axis, shape.length);
   return shape.flatMap((dim, at) => (at !== position ? [dim] : keepdims !== 0 ? [1] : []));
 }

@@ -3,6 +3,7 @@ import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { scanArray } from "../kernels/scan.ts";
 import { int } from "../params.ts";
 
@@ -13,14 +14,19 @@ export const CumSum = defineOp({
   outputs: ["y"],
   attributes: { exclusive: int(0), reverse: int(0) },
   infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x, axis }, attrs: { exclusive, reverse }, exact }) => [
+  evaluate: ({ node, in: { x, axis }, attrs: { exclusive, reverse }, exact }) => [
     scanArray(
       x,
       {
         numbers: { start: 0, step: (sum, v) => sum + v },
         bigints: { start: 0n, step: (sum, v) => sum + v },
       },
-      { axis: axis.toNumbers()[0] ?? 0, exclusive: exclusive !== 0, reverse: reverse !== 0, exact },
+      {
+        axis: axisOf(node, axis.toNumbers()[0] ?? 0, x.rank),
+        exclusive: exclusive !== 0,
+        reverse: reverse !== 0,
+        exact,
+      },
     ),
   ],
   precision: "full",
@@ -38,14 +44,19 @@ export const CumProd = defineOp({
   outputs: ["y"],
   attributes: { exclusive: int(0), reverse: int(0) },
   infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x, axis }, attrs: { exclusive, reverse }, exact }) => [
+  evaluate: ({ node, in: { x, axis }, attrs: { exclusive, reverse }, exact }) => [
     scanArray(
       x,
       {
         numbers: { start: 1, step: (product, v) => product * v },
         bigints: { start: 1n, step: (product, v) => product * v },
       },
-      { axis: axis.toNumbers()[0] ?? 0, exclusive: exclusive !== 0, reverse: reverse !== 0, exact },
+      {
+        axis: axisOf(node, axis.toNumbers()[0] ?? 0, x.rank),
+        exclusive: exclusive !== 0,
+        reverse: reverse !== 0,
+        exact,
+      },
     ),
   ],
   precision: "full",

@@ -1,12 +1,13 @@
 /** LayerNormalization and RMSNormalization over the trailing axes. */
 import { type DType, dtypeFromCode } from "../../ir/dtype.ts";
+import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 
 import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import { once } from "../kernels/once.ts";
-import { axesFrom, reciprocalCount } from "../kernels/reduction-axes.ts";
+import { axesFrom, axisOf, reciprocalCount } from "../kernels/reduction-axes.ts";
 import { normalizedAgain, scaleAndShift, standardize, standardizeGradient } from "../kernels/standardize.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { float, int } from "../params.ts";
@@ -18,12 +19,12 @@ export const LayerNormalization = defineOp({
   inputs: ["x", "scale", "bias?"],
   outputs: ["y", "mean?", "inverse?"],
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
-  infer: ({ in: { x }, attrs }) => {
-    const statistics = inferStatistics(x, attrs.axis, stashType(attrs.stash_type));
+  infer: ({ node, in: { x }, attrs }) => {
+    const statistics = inferStatistics(node, x, attrs.axis, stashType(attrs.stash_type));
     return [x.type, statistics, statistics];
   },
-  evaluate: ({ in: { x, scale, bias }, attrs: { axis, epsilon, stash_type }, exact }) => {
-    const result = standardize(x, { axes: axesFrom(axis, x.rank), epsilon, centered: true });
+  evaluate: ({ node, in: { x, scale, bias }, attrs: { axis, epsilon, stash_type }, exact }) => {
+    const result = standardize(x, { axes: axesFrom(node, axis, x.rank), epsilon, centered: true });
     const { plan, means, inverses, normalized } = result;
     return [
       fromNumbers(x.dtype, x.shape, scaleAndShift(normalized, x.shape, scale, bias), exact),
@@ -32,8 +33,8 @@ export const LayerNormalization = defineOp({
     ];
   },
   precision: "full",
-  gradient: ({ in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
-    const options = { axes: axesFrom(axis, rankOf(x)), epsilon, centered: true };
+  gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
+    const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: true };
     const normalized = once(() => normalizedAgain(b, x, options, out));
     return {
       x: () => {
@@ -70,14 +71,14 @@ export const RMSNormalization = defineOp({
   inputs: ["x", "scale"],
   outputs: ["y"],
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
-  infer: ({ in: { x, scale } }) => [inferScaled(x, scale)],
-  evaluate: ({ in: { x, scale }, attrs: { axis, epsilon }, exact }) => {
-    const { normalized } = standardize(x, { axes: axesFrom(axis, x.rank), epsilon, centered: false });
+  infer: ({ node, in: { x, scale }, attrs }) => [inferScaled(node, x, scale, attrs.axis)],
+  evaluate: ({ node, in: { x, scale }, attrs: { axis, epsilon }, exact }) => {
+    const { normalized } = standardize(x, { axes: axesFrom(node, axis, x.rank), epsilon, centered: false });
     return [fromNumbers(scale.dtype, x.shape, scaleAndShift(normalized, x.shape, scale, undefined), exact)];
   },
   precision: "full",
-  gradient: ({ in: { x, scale }, grad, attrs: { axis, epsilon }, b }) => {
-    const options = { axes: axesFrom(axis, rankOf(x)), epsilon, centered: false };
+  gradient: ({ node, in: { x, scale }, grad, attrs: { axis, epsilon }, b }) => {
+    const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
     const normalized = once(() => normalizedAgain(b, x, options));
     return {
       x: () => {
@@ -93,10 +94,10 @@ function stashType(code: number): DType {
   return dtypeFromCode(code) ?? "float32";
 }
 
-function inferStatistics(x: Value, axis: number, dtype: DType): Inferred {
+function inferStatistics(node: Node, x: Value, axis: number, dtype: DType): Inferred {
   const shape = x.tensorType?.shape;
   if (shape === undefined) return tensorType(dtype);
-  const reduced = axesFrom(axis, shape.length);
+  const reduced = axesFrom(node, axis, shape.length);
   return tensorType(
     dtype,
     shape.map((dim, at) => (reduced.includes(at) ? 1 : dim)),
@@ -104,7 +105,9 @@ function inferStatistics(x: Value, axis: number, dtype: DType): Inferred {
 }
 
 /** The result has the shape of `x` and the type of the scale (V in the schema). */
-function inferScaled(x: Value, scale: Value): Inferred {
+function inferScaled(node: Node, x: Value, scale: Value, axis: number): Inferred {
+  const shape = x.tensorType?.shape;
+  if (shape !== undefined) axisOf(node, axis, shape.length);
   const dtype = scale.tensorType?.dtype ?? x.tensorType?.dtype;
-  return dtype === undefined ? undefined : tensorType(dtype, x.tensorType?.shape);
+  return dtype === undefined ? undefined : tensorType(dtype, shape);
 }

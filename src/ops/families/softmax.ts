@@ -1,14 +1,16 @@
 /** Softmax, LogSoftmax and Hardmax along one axis. */
 
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
+import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp, zero } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { foldNumbers, planReduction } from "../kernels/reduce.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
+import type { Inferred } from "../record.ts";
 
 const versions = [1, 11, 13];
 
@@ -18,9 +20,9 @@ export const Softmax = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x }, attrs: { axis }, exact }) => [
-    softmax(x, axis, exact, (shifted, sum) => Math.exp(shifted) / sum),
+  infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
+  evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [
+    softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => Math.exp(shifted) / sum),
   ],
   precision: "full",
   // y (g - sum(g y))
@@ -36,9 +38,9 @@ export const LogSoftmax = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x }, attrs: { axis }, exact }) => [
-    softmax(x, axis, exact, (shifted, sum) => shifted - Math.log(sum)),
+  infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
+  evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [
+    softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => shifted - Math.log(sum)),
   ],
   precision: "full",
   // g - e^y sum(g)
@@ -54,8 +56,8 @@ export const Hardmax = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x }, attrs: { axis }, exact }) => [hardmax(x, axis, exact)],
+  infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
+  evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [hardmax(x, axisOf(node, axis, x.rank), exact)],
   precision: "follow",
   gradient: zero("the result is 0 or 1, constant between changes of the winner"),
   upgrades: { 13: flattenFromAxis },
@@ -70,12 +72,18 @@ function flattenFromAxis(node: Node, b: OpBuilder): void {
   if (x === undefined) return;
   const axis = node.int("axis", 1);
   const rank = rankOf(x);
-  if (normalizeAxis(axis, rank) === rank - 1) {
+  if (axisOf(node, axis, rank) === rank - 1) {
     node.attributes.set("axis", { kind: "int", value: -1 });
     return;
   }
   const rows = b.op(node.op, [b.op("Flatten", [x], { axis })], { axis: -1 });
   replaceNode(node, [b.reshape(rows, b.shape(x))]);
+}
+
+function inferAlong(node: Node, x: Value, axis: number): Inferred {
+  const rank = x.tensorType?.shape?.length;
+  if (rank !== undefined) axisOf(node, axis, rank);
+  return x.type;
 }
 
 /** `finish` sees each element minus the maximum of its line, and the sum of the exponentials of those. */
@@ -85,7 +93,7 @@ function softmax(
   exact: boolean,
   finish: (shifted: number, sum: number) => number,
 ): NDArray {
-  const plan = planReduction(x.shape, [normalizeAxis(axis, x.rank) ?? 0]);
+  const plan = planReduction(x.shape, [axis]);
   const tops = foldNumbers(x.numbers, plan, { start: Number.NEGATIVE_INFINITY, step: Math.max });
   const shifted = x.numbers.map((value, i) => value - (tops[plan.cells[i] ?? 0] ?? 0));
   const sums = foldNumbers(shifted.map(Math.exp), plan, { start: 0, step: (sum, v) => sum + v });
@@ -94,7 +102,7 @@ function softmax(
 }
 
 function hardmax(x: NDArray, axis: number, exact: boolean): NDArray {
-  const plan = planReduction(x.shape, [normalizeAxis(axis, x.rank) ?? 0]);
+  const plan = planReduction(x.shape, [axis]);
   const tops = foldNumbers(x.numbers, plan, { start: Number.NEGATIVE_INFINITY, step: Math.max });
   const taken = new Uint8Array(plan.size);
   const results = x.numbers.map((value, i) => {

@@ -1,10 +1,10 @@
 /** LpNormalization and MeanVarianceNormalization: normalizations without parameters of their own. */
 
-import { normalizeAxis } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { foldNumbers, planReduction } from "../kernels/reduce.ts";
-import { resolveAxes } from "../kernels/reduction-axes.ts";
+import { axisOf, resolveAxes } from "../kernels/reduction-axes.ts";
 import { standardize } from "../kernels/standardize.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { int, ints } from "../params.ts";
@@ -15,9 +15,13 @@ export const LpNormalization = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1), p: int(2) },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x }, attrs: { axis, p }, exact }) => {
-    const plan = planReduction(x.shape, [normalizeAxis(axis, x.rank) ?? 0]);
+  infer: ({ node, in: { x }, attrs: { axis } }) => {
+    const rank = x.tensorType?.shape?.length;
+    if (rank !== undefined) axisOf(node, axis, rank);
+    return [x.type];
+  },
+  evaluate: ({ node, in: { x }, attrs: { axis, p }, exact }) => {
+    const plan = planReduction(x.shape, [axisOf(node, axis, x.rank)]);
     const norms =
       p === 1
         ? foldNumbers(x.numbers, plan, { start: 0, step: (sum, v) => sum + Math.abs(v) })
@@ -49,9 +53,13 @@ export const MeanVarianceNormalization = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axes: ints() },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x }, attrs: { axes }, exact }) => {
-    const options = { axes: axesOf(axes, x.rank), epsilon: 0, centered: true };
+  infer: ({ node, in: { x }, attrs: { axes } }) => {
+    const rank = x.tensorType?.shape?.length;
+    if (rank !== undefined) axesOf(node, axes, rank);
+    return [x.type];
+  },
+  evaluate: ({ node, in: { x }, attrs: { axes }, exact }) => {
+    const options = { axes: axesOf(node, axes, x.rank), epsilon: 0, centered: true };
     const { plan, means, variances } = standardize(x, options);
     const results = x.numbers.map((value, i) => {
       const cell = plan.cells[i] ?? 0;
@@ -61,9 +69,9 @@ export const MeanVarianceNormalization = defineOp({
   },
   precision: "full",
   // (g - mean(g)) / (s + e) - y mean(g y) / s for the deviation s; the second term is 0 where s is.
-  gradient: ({ in: { x }, out: { y }, attrs: { axes: given }, grad: { y: g }, b }) => ({
+  gradient: ({ node, in: { x }, out: { y }, attrs: { axes: given }, grad: { y: g }, b }) => ({
     x: () => {
-      const axes = axesOf(given, rankOf(x));
+      const axes = axesOf(node, given, rankOf(x));
       const centered = b.sub(x, b.reduceMean(x, axes));
       const deviation = b.sqrt(b.reduceMean(b.mul(centered, centered), axes));
       const straight = b.div(b.sub(g, b.reduceMean(g, axes)), b.add(deviation, smallest));
@@ -73,6 +81,6 @@ export const MeanVarianceNormalization = defineOp({
   }),
 });
 
-function axesOf(axes: readonly number[] | undefined, rank: number): readonly number[] {
-  return resolveAxes(axes ?? [0, 2, 3], rank, true);
+function axesOf(node: Node, axes: readonly number[] | undefined, rank: number): readonly number[] {
+  return resolveAxes(node, axes ?? [0, 2, 3], rank, true);
 }

@@ -1,6 +1,8 @@
 /** Which axes a reduction runs over, and how its result spreads back over the operand. */
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { constantOf, smallIntegers } from "../../ir/constant.ts";
 import { type Dim, mulDims } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
 import { normalizeAxis } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -14,21 +16,29 @@ export function knownIntegers(value: Value | undefined): readonly number[] | und
   return smallIntegers(constantOf(value));
 }
 
+/** The position of an axis that may count from the end. @throws DiagnosticError E_BAD_AXIS where there is none. */
+export function axisOf(node: Node, axis: number, rank: number): number {
+  const position = normalizeAxis(axis, rank);
+  if (position === undefined) throw operatorErrors.E_BAD_AXIS(node, axis, rank);
+  return position;
+}
+
 /** Axes as positions, ascending and each once: every axis where none are given, unless `noop` keeps all. */
 export function resolveAxes(
+  node: Node,
   axes: readonly number[] | undefined,
   rank: number,
   noop: boolean,
 ): readonly number[] {
   if (axes === undefined || axes.length === 0)
     return noop ? [] : Array.from({ length: rank }, (_, axis) => axis);
-  const positions = axes.flatMap((axis) => normalizeAxis(axis, rank) ?? []);
-  return [...new Set(positions)].sort((a, b) => a - b);
+  const positions = new Set(axes.map((axis) => axisOf(node, axis, rank)));
+  return [...positions].sort((a, b) => a - b);
 }
 
 /** The axes from `axis` to the last. */
-export function axesFrom(axis: number, rank: number): readonly number[] {
-  const first = normalizeAxis(axis, rank) ?? rank;
+export function axesFrom(node: Node, axis: number, rank: number): readonly number[] {
+  const first = axisOf(node, axis, rank);
   return Array.from({ length: rank - first }, (_, index) => first + index);
 }
 

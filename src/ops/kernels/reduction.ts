@@ -65,18 +65,20 @@ export function defineReduction(spec: ReductionSpec): Op {
     inputs: ["x", "axes?"],
     outputs: ["y"],
     attributes: { keepdims: int(1), noop_with_empty_axes: int(0) },
-    infer: ({ in: { x, axes }, attrs }) => [inferReduction(x, axes, attrs, spec.content)],
-    evaluate: ({ in: { x, axes }, attrs, exact }) => {
-      const positions = resolveAxes(axes?.toNumbers(), x.rank, attrs.noop_with_empty_axes !== 0);
+    infer: ({ node, in: { x, axes }, attrs }) => [inferReduction(node, x, axes, attrs, spec.content)],
+    evaluate: ({ node, in: { x, axes }, attrs, exact }) => {
+      const positions = resolveAxes(node, axes?.toNumbers(), x.rank, attrs.noop_with_empty_axes !== 0);
       const options = { axes: positions, keepdims: attrs.keepdims !== 0, exact };
       if (spec.evaluate !== undefined) return [spec.evaluate(x, options)];
       const { numbers, bigints } = spec.fold(x.dtype);
       return [reduceArray(x, options, numbers, bigints)];
     },
     precision: spec.precision,
-    gradient: ({ in: { x, axes }, out: { y }, grad, attrs, b }) => ({
+    gradient: ({ node, in: { x, axes }, out: { y }, grad, attrs, b }) => ({
       x: () => {
-        const spread = (value: Value): Value => spreadOver(b, value, x, axes, attrs);
+        const positions = knownAxes(node, x, axes, attrs);
+        const spread = (value: Value): Value =>
+          attrs.keepdims !== 0 ? value : spreadOver(b, value, x, axes, positions);
         const noop = attrs.noop_with_empty_axes;
         return spec.gradient({
           x,
@@ -84,7 +86,7 @@ export function defineReduction(spec: ReductionSpec): Op {
           g: () => spread(grad.y),
           reduce: (type, value) =>
             b.op(type, [value, axes ?? null], { keepdims: 1, noop_with_empty_axes: noop }),
-          share: () => shareOf(b, x, y, axes, attrs),
+          share: () => (positions === undefined ? shareAtRunTime(b, x, y) : reciprocalCount(b, x, positions)),
           b,
         });
       },
@@ -103,14 +105,20 @@ function moveAxesToInput(node: Node, b: OpBuilder): void {
 }
 
 /** Positions of the reduced axes; undefined where they are computed at run time. */
-function knownAxes(x: Value, axes: Value | undefined, attrs: Attributes): readonly number[] | undefined {
+function knownAxes(
+  node: Node,
+  x: Value,
+  axes: Value | undefined,
+  attrs: Attributes,
+): readonly number[] | undefined {
   const list = axes === undefined ? [] : knownIntegers(axes);
   const rank = x.tensorType?.shape?.length;
   if (list === undefined || rank === undefined) return undefined;
-  return resolveAxes(list, rank, attrs.noop_with_empty_axes !== 0);
+  return resolveAxes(node, list, rank, attrs.noop_with_empty_axes !== 0);
 }
 
 function inferReduction(
+  node: Node,
   x: Value,
   axes: Value | undefined,
   attrs: Attributes,
@@ -119,7 +127,7 @@ function inferReduction(
   const type = x.tensorType;
   if (type?.shape === undefined) return type === undefined ? undefined : tensorType(type.dtype);
   const rank = type.shape.length;
-  const positions = knownAxes(x, axes, attrs);
+  const positions = knownAxes(node, x, axes, attrs);
   if (positions === undefined) {
     const dropped = attrs.keepdims !== 0 ? 0 : axes?.tensorType?.shape?.[0];
     return tensorType(
@@ -138,24 +146,20 @@ function inferReduction(
   return { type: reduced, content: [first === undefined ? unknownDim() : rest.reduce(onContent, first)] };
 }
 
-/** Gives a result its reduced axes back, with size 1. */
-function spreadOver(b: OpBuilder, value: Value, x: Value, axes: Value | undefined, attrs: Attributes): Value {
-  if (attrs.keepdims !== 0) return value;
-  const positions = knownAxes(x, axes, attrs);
+/** Gives a result without its reduced axes those axes back, with size 1. */
+function spreadOver(
+  b: OpBuilder,
+  value: Value,
+  x: Value,
+  axes: Value | undefined,
+  positions: readonly number[] | undefined,
+): Value {
+  if (positions === undefined) return b.op("Unsqueeze", [value, axes ?? null]);
   // A scalar broadcasts as it is.
-  if (positions !== undefined) return positions.length === rankOf(x) ? value : b.unsqueeze(value, positions);
-  return b.op("Unsqueeze", [value, axes ?? null]);
+  return positions.length === rankOf(x) ? value : b.unsqueeze(value, positions);
 }
 
-function shareOf(
-  b: OpBuilder,
-  x: Value,
-  y: Value,
-  axes: Value | undefined,
-  attrs: Attributes,
-): Value | number {
-  const positions = knownAxes(x, axes, attrs);
-  if (positions !== undefined) return reciprocalCount(b, x, positions);
+function shareAtRunTime(b: OpBuilder, x: Value, y: Value): Value {
   const count = b.div(b.op("Size", [x]), b.op("Size", [y]));
   return b.cast(b.reciprocal(b.cast(count, "float64")), dtypeOf(x));
 }

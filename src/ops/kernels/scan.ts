@@ -1,10 +1,10 @@
 /** Running sums and products along one axis. */
 import { InternalError } from "../../diagnostics/define.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
 import { allocate, fromNumbers, NDArray, stridesOf } from "../ndarray.ts";
 
 /** Direction of a scan, and whether an element leaves itself out. */
 export interface ScanOptions {
+  /** Position of the axis. */
   readonly axis: number;
   readonly exclusive: boolean;
   readonly reverse: boolean;
@@ -50,10 +50,8 @@ export function scanArray(x: NDArray, operation: ScanOperation, options: ScanOpt
 
 /** Flat indices of each line along the axis, in the order of the scan. */
 function* linesAlong(x: NDArray, { axis, reverse }: ScanOptions): Generator<number[]> {
-  const position = normalizeAxis(axis, x.rank);
-  if (position === undefined) throw new InternalError(`axis ${axis} of an array of rank ${x.rank}`);
-  const length = x.shape[position] ?? 1;
-  const stride = stridesOf(x.shape)[position] ?? 1;
+  const length = x.shape[axis] ?? 1;
+  const stride = stridesOf(x.shape)[axis] ?? 1;
   for (let first = 0; first < x.size; first++) {
     if (Math.floor(first / stride) % length !== 0) continue;
     const line = Array.from({ length }, (_, i) => first + i * stride);
