@@ -5,7 +5,7 @@ import type { Model } from "../src/ir/model.ts";
 import { isStandard } from "../src/ops/traits.ts";
 import { baseOpset } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
-import { raiseImport, upgradeGraph } from "../src/rewrite/upgrade.ts";
+import { raiseImport, upgradeFunction, upgradeGraph } from "../src/rewrite/upgrade.ts";
 
 export default definePass({
   name: "upgrade-opset",
@@ -22,11 +22,10 @@ export default definePass({
     const constants = model.irVersion < 4 ? settleDefaults(model) : 0;
     stat("constants", constants);
     let changed = constants > 0;
-    for (const { body, opsets } of model.functions.values()) {
-      const from = opsets.get("") ?? to;
+    for (const called of model.functions.values()) {
+      const from = called.opsets.get("") ?? to;
       if (from >= to) continue;
-      stat("upgraded", upgradeGraph(body, checked(from), to));
-      opsets.set("", to);
+      stat("upgraded", upgradeFunction(called, checked(from), to));
       changed = true;
     }
     const from = importedOpset(model);

@@ -2,8 +2,8 @@
 import { InternalError } from "../diagnostics/define.ts";
 import { passErrors } from "../diagnostics/pass.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Model } from "../ir/model.ts";
-import type { Node } from "../ir/node.ts";
+import type { Model, ModelFunction } from "../ir/model.ts";
+import { Node } from "../ir/node.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode, setConstantFacts } from "../ops/infer.ts";
 import { opOf } from "../ops/registry.ts";
@@ -49,6 +49,20 @@ export function upgradeGraph(graph: Graph, from: Origin, to: number): number {
     for (const body of node.subgraphs()) count += upgradeGraph(body, from, to);
     count += upgradeNode(node, typeof from === "number" ? from : from(node), to);
   }
+  return count;
+}
+
+/** Upgrades a function's body. Constants become nodes, since functions have no initializers. @returns as above. */
+export function upgradeFunction({ body, opsets }: ModelFunction, from: number, to: number): number {
+  const count = upgradeGraph(body, from, to);
+  for (const value of body.initializers) {
+    const node = new Node({ op: "Constant", inputs: [], attributes: { value: value.initializer } });
+    Object.assign(node.output(0), { name: value.name, type: value.type, content: value.content });
+    body.insert(node, body.first);
+    value.replaceUses(node.output(0));
+    body.removeInitializer(value);
+  }
+  opsets.set("", to);
   return count;
 }
 
