@@ -1,0 +1,131 @@
+/** Operators that reorder axes: Transpose, DepthToSpace, SpaceToDepth. */
+import { type Dim, floorDivDims, mulDims } from "../../ir/dim.ts";
+import type { Shape } from "../../ir/shape.ts";
+import { unknownShape } from "../../ir/shape.ts";
+import { tensorType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { defineOp } from "../define.ts";
+import { rankOf } from "../facts.ts";
+import { withContent } from "../kernels/content.ts";
+import { countUp, permuteAxes } from "../kernels/rearrange.ts";
+import { reshapeTo, sizeAt } from "../kernels/shape-vector.ts";
+import type { NDArray } from "../ndarray.ts";
+import { int, ints, text } from "../params.ts";
+
+export const Transpose = defineOp({
+  type: "Transpose",
+  versions: [1, 13, 21, 23, 24, 25],
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { perm: ints() },
+  infer: ({ in: { x }, attrs: { perm } }) => {
+    const type = x.tensorType;
+    const from = type?.shape;
+    if (from === undefined) return [type && tensorType(type.dtype, perm && unknownShape(perm.length))];
+    const shape = (perm ?? reversed(from.length)).flatMap((axis) => from[axis] ?? []);
+    return [type && withContent(type.dtype, shape, x.content)];
+  },
+  evaluate: ({ in: { x }, attrs: { perm } }) => [permuteAxes(x, perm ?? reversed(x.rank))],
+  precision: "follow",
+  gradient: ({ in: { x }, attrs: { perm }, grad, b }) => ({
+    x: () => b.transpose(grad.y, inverse(perm ?? reversed(rankOf(x)))),
+  }),
+});
+
+export const DepthToSpace = defineOp({
+  type: "DepthToSpace",
+  versions: [1, 11, 13, 28],
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { blocksize: int(1), mode: text("DCR") },
+  infer: ({ in: { x }, attrs: { blocksize: size } }) => [
+    mapImageShape(x, (n, c, h, w) => [n, floorDivDims(c, size * size), mulDims(h, size), mulDims(w, size)]),
+  ],
+  evaluate: ({ in: { x }, attrs: { blocksize: size, mode } }) => {
+    const [n = 1, c = 1, h = 1, w = 1] = x.shape;
+    const depth = c / (size * size);
+    const [split, perm] = mode === "CRD" ? crd(depth, size) : dcr(depth, size);
+    return [permuteAxes(x.reshaped([n, ...split, h, w]), perm).reshaped([n, depth, h * size, w * size])];
+  },
+  precision: "follow",
+  gradient: ({ in: { x }, attrs: { blocksize: size, mode }, grad, b }) => ({
+    x: () =>
+      mode === "CRD" ? gatherBlocks(b, grad.y, x, size) : b.op("SpaceToDepth", [grad.y], { blocksize: size }),
+  }),
+});
+
+export const SpaceToDepth = defineOp({
+  type: "SpaceToDepth",
+  versions: [1, 13, 28],
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { blocksize: int(1) },
+  infer: ({ in: { x }, attrs: { blocksize: size } }) => [
+    mapImageShape(x, (n, c, h, w) => [
+      n,
+      mulDims(c, size * size),
+      floorDivDims(h, size),
+      floorDivDims(w, size),
+    ]),
+  ],
+  evaluate: ({ in: { x }, attrs: { blocksize: size } }) => [spaceToDepth(x, size)],
+  precision: "follow",
+  gradient: ({ attrs: { blocksize }, grad, b }) => ({
+    x: () => b.op("DepthToSpace", [grad.y], { blocksize, mode: "DCR" }),
+  }),
+});
+
+function reversed(rank: number): readonly number[] {
+  return countUp(rank).reverse();
+}
+
+function inverse(perm: readonly number[]): number[] {
+  const result = new Array<number>(perm.length).fill(0);
+  perm.forEach((axis, position) => {
+    result[axis] = position;
+  });
+  return result;
+}
+
+/** How depth is split, and where the pieces go, when blocks are the outer part of it. */
+function dcr(depth: number, size: number): [number[], number[]] {
+  return [
+    [size, size, depth],
+    [0, 3, 4, 1, 5, 2],
+  ];
+}
+
+/** The same when blocks are the inner part of depth. */
+function crd(depth: number, size: number): [number[], number[]] {
+  return [
+    [depth, size, size],
+    [0, 1, 4, 2, 5, 3],
+  ];
+}
+
+function spaceToDepth(x: NDArray, size: number): NDArray {
+  const [n = 1, c = 1, h = 1, w = 1] = x.shape;
+  const [rows, columns] = [h / size, w / size];
+  const blocks = x.reshaped([n, c, rows, size, columns, size]);
+  return permuteAxes(blocks, [0, 3, 5, 1, 2, 4]).reshaped([n, c * size * size, rows, columns]);
+}
+
+/** The inverse of a DepthToSpace of mode CRD, for which ONNX has no operator. */
+function gatherBlocks(b: OpBuilder, g: Value, x: Value, size: number): Value {
+  const [n, h, w] = [sizeAt(x, 0), sizeAt(x, 2), sizeAt(x, 3)];
+  const blocks = reshapeTo(b, g, [n, sizeAt(g, 1), h, size, w, size]);
+  return reshapeTo(b, b.transpose(blocks, [0, 1, 3, 5, 2, 4]), [n, sizeAt(x, 1), h, w]);
+}
+
+function mapImageShape(
+  x: Value,
+  map: (n: Dim, c: Dim, h: Dim, w: Dim) => Shape,
+): ReturnType<typeof tensorType> | undefined {
+  const type = x.tensorType;
+  if (type === undefined) return undefined;
+  const [n, c, h, w] = type.shape ?? [];
+  if (n === undefined || c === undefined || h === undefined || w === undefined)
+    return tensorType(type.dtype, unknownShape(4));
+  return tensorType(type.dtype, map(n, c, h, w));
+}
