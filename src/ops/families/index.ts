@@ -5,23 +5,32 @@ import * as argExtremum from "./arg-extremum.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as batchNorm from "./batch-norm.ts";
 import * as bitwise from "./bitwise.ts";
+import * as cast from "./cast.ts";
 import * as channelNorm from "./channel-norm.ts";
 import * as clip from "./clip.ts";
 import * as compare from "./compare.ts";
+import * as concat from "./concat.ts";
+import * as constant from "./constant.ts";
 import * as cumulative from "./cumulative.ts";
 import * as dropout from "./dropout.ts";
 import * as elementwise from "./elementwise.ts";
+import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
 import * as layerNorm from "./layer-norm.ts";
 import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
+import * as pad from "./pad.ts";
 import * as power from "./power.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
+import * as reshape from "./reshape.ts";
 import * as select from "./select.ts";
+import * as shapeQuery from "./shape-query.ts";
+import * as slice from "./slice.ts";
 import * as softmax from "./softmax.ts";
 import * as sum from "./sum.ts";
+import * as transpose from "./transpose.ts";
 import * as trigonometry from "./trigonometry.ts";
 import * as vectorNorm from "./vector-norm.ts";
 
@@ -33,23 +42,32 @@ export const families = [
   arithmetic,
   batchNorm,
   bitwise,
+  cast,
   channelNorm,
   clip,
   compare,
+  concat,
+  constant,
   cumulative,
   dropout,
   elementwise,
+  expand,
   extremum,
   layerNorm,
   localResponse,
   logic,
   losses,
+  pad,
   power,
   reduceExtremum,
   reduceSum,
+  reshape,
   select,
+  shapeQuery,
+  slice,
   softmax,
   sum,
+  transpose,
   trigonometry,
   vectorNorm,
 ] as const;
