@@ -6,7 +6,7 @@ import { activeOperands } from "./activity.ts";
 const longest = 8;
 
 /** Names of the values and nodes from a variable to `node`, shortened in the middle when there are many. */
-export function describePath(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): string[] {
+export function describePath(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): readonly string[] {
   const goals = new Set(variables);
   const steps: string[] = [labelOf(node)];
   let at: Node | undefined = node;
@@ -22,11 +22,16 @@ export function describePath(node: Node, active: ReadonlySet<Value>, variables: 
     at = operand.producer;
     if (at !== undefined) steps.push(labelOf(at));
   }
-  steps.reverse();
+  return shortenPath(steps.reverse());
+}
+
+/** A path that fits a message: the middle of a long one is left out. */
+export function shortenPath(steps: readonly string[]): readonly string[] {
   if (steps.length <= longest) return steps;
   return [...steps.slice(0, longest / 2), `(${steps.length - longest} more)`, ...steps.slice(-longest / 2)];
 }
 
-function labelOf(node: Node): string {
+/** A node as paths show it. */
+export function labelOf(node: Node): string {
   return node.name === "" ? node.op : `${node.op} "${node.name}"`;
 }

@@ -14,6 +14,12 @@ const groups = { make: "Compile:", look: "Look inside:", know: "Find out:" } as 
 
 export const verbs: readonly Verb[] = [
   {
+    name: "gradient",
+    summary: "the gradient of a model as a plain model",
+    group: groups.make,
+    load: async (terminal) => (await import("./gradient.ts")).gradientCommand(terminal),
+  },
+  {
     name: "inspect",
     summary: "modules under their paths, parameters, operators, inputs and outputs",
     group: groups.look,

@@ -20,11 +20,18 @@ const random = new Set([
   ...["BiasDropout", "BitmaskDropout", "BitmaskBiasDropout"],
 ]);
 
+const shapeReaders = new Set(["Shape", "Size", "EyeLike", "RandomNormalLike", "RandomUniformLike"]);
+
 const knownDomains = new Set(["", "ai.onnx", "ai.onnx.ml", "com.microsoft"]);
 
 /** Whether two operands may change places without changing the result, by the operator's definition. */
 export function isCommutative(node: Node): boolean {
   return commutative.has(node.op) && isStandard(node.domain);
+}
+
+/** Whether the node reads the shape of its operand and nothing of its elements. */
+export function readsShapeOnly(node: Node): boolean {
+  return shapeReaders.has(node.op) && isStandard(node.domain);
 }
 
 /** Whether the domain is ai.onnx under either of its names. */
