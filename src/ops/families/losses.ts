@@ -3,9 +3,10 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
-import { dtypeOf } from "../facts.ts";
+import { dtypeOf, rankOf } from "../facts.ts";
 import { evaluateLikelihood, logSoftmaxOfClasses } from "../kernels/likelihood.ts";
 import { once } from "../kernels/once.ts";
+import { axesExcept, reciprocalCount } from "../kernels/reduction-axes.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { maybeInt, text } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -33,8 +34,8 @@ export const SoftmaxCrossEntropyLoss = defineOp({
         const parts: Value[] = [];
         if (hasGrad("loss")) {
           const p = out.log_prob === undefined ? b.op("Softmax", [scores], { axis: 1 }) : b.exp(out.log_prob);
-          const share = perSample(b, picks(), grad.loss, attrs.reduction);
-          parts.push(b.mul(subtractOneHot(b, p, picks().index), b.unsqueeze(share, [1])));
+          const share = perSample(b, picks(), scores, grad.loss, attrs.reduction);
+          parts.push(b.mul(subtractOneHot(b, p, picks().index), share));
         }
         if (hasGrad("log_prob") && grad.log_prob !== undefined) {
           const total = b.reduceSum(grad.log_prob, [1]);
@@ -68,8 +69,9 @@ export const NegativeLogLikelihoodLoss = defineOp({
     return {
       log_prob: () => {
         const { index } = picks();
-        const share = b.unsqueeze(b.neg(perSample(b, picks(), grad.loss, attrs.reduction)), [1]);
-        return b.op("ScatterElements", [b.zerosLike(log_prob), index, share], { axis: 1 });
+        const share = perSample(b, picks(), log_prob, grad.loss, attrs.reduction);
+        const updates = b.expand(b.neg(share), b.shape(index));
+        return b.op("ScatterElements", [b.zerosLike(log_prob), index, updates], { axis: 1 });
       },
       weights: () =>
         weightGradient(
@@ -115,13 +117,24 @@ function pickLabels(
   return { index: b.unsqueeze(safe, [1]), weight, counts };
 }
 
-/** What a unit of each sample's negative log likelihood adds to the gradient: g w, divided by the sum of w for the mean. */
-function perSample(b: OpBuilder, { weight, counts, index }: Picks, g: Value, reduction: string): Value {
-  const labels = b.squeeze(index, [1]);
-  const ones = counts === undefined ? b.fillLike(labels, 1, dtypeOf(g)) : b.cast(counts, dtypeOf(g));
-  const counted = weight ?? ones;
-  if (reduction !== "mean") return b.mul(counted, g);
-  return b.mul(counted, b.div(g, b.reduceSum(counted, undefined, false)));
+/**
+ * What a unit of each sample's negative log likelihood adds to the gradient: g w, divided by the sum of w for the mean.
+ * Broadcasts against the class numbers; a scalar where all samples count once and the loss is one number.
+ */
+function perSample(
+  b: OpBuilder,
+  { weight, counts, index }: Picks,
+  scores: Value,
+  g: Value,
+  reduction: string,
+): Value {
+  const counted = weight ?? (counts === undefined ? undefined : b.cast(counts, dtypeOf(g)));
+  if (counted === undefined) {
+    if (reduction === "none") return b.unsqueeze(g, [1]);
+    return reduction === "mean" ? b.mul(g, reciprocalCount(b, scores, axesExcept([1], rankOf(index)))) : g;
+  }
+  const unit = reduction === "mean" ? b.div(g, b.reduceSum(counted, undefined, false)) : g;
+  return b.unsqueeze(b.mul(counted, unit), [1]);
 }
 
 /** `p` minus 1 at the class of each sample. */
