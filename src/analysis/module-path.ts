@@ -50,11 +50,14 @@ export class ModuleTree {
   /**
    * Path of the module that owns a weight, seen from a node that reads it. The weight's own name is right unless the
    * weight is tied: then node and weight disagree in the last segment, and the node says which module this use is.
+   * `tiedByName` says that exporters keep one name for tied weights even where only one use of it is left (embeddings,
+   * whose head became a transposed copy): then scope metadata is believed.
    */
-  pathOfWeight(weight: Value, node: Node): string | undefined {
+  pathOfWeight(weight: Value, node: Node, tiedByName = false): string | undefined {
     const named = parseParameterName(weight.name)?.module;
     const called = this.pathOf(node);
     if (named === undefined || called === undefined) return named ?? called;
+    if (tiedByName && scopePath(node) !== undefined) return called;
     return lastSegment(named) === lastSegment(called) || !isTiedUse(weight) ? named : called;
   }
 

@@ -163,7 +163,7 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
   const [rows = 0, width = 0] = found.flipped ? [dims[1], dims[0]] : dims;
   return {
     kind: "embedding",
-    path: sitePath(tree, node, found.value, undefined),
+    path: tree.pathOfWeight(found.value, node, true) ?? (found.value.name || node.name),
     node,
     x: ids,
     y: node.output(),

@@ -23,14 +23,15 @@ export async function checkCase(item: OracleCase): Promise<void> {
     task: taskOf(item.model),
     ...trainingOf(record),
   };
-  const compiled = compileGraphs(model, request, { adapter: { file: peft.file, tensors: withAliases(peft.tensors, readAliases(item.folder)) } });
+  const aliases = readAliases(item.folder);
+  const compiled = compileGraphs(model, request, { adapter: { file: peft.file, tensors: withAliases(peft.tensors, aliases) } });
   const io = readArrays(join(oracleRoot, "models", item.model, "io.safetensors"));
   const expected = readArrays(join(item.folder, "expected.safetensors"));
   // Reduced precision is compared by trajectory alone; the set's expected tensors are those of float32.
   const full = request.precision === undefined;
   if (full) await checkForward(compiled, batchOf(io, "batch0"), expected);
   if (full && [...expected.keys()].some((key) => key.startsWith("grad."))) {
-    await checkGradients(compiled, batchOf(io, "batch0"), expected);
+    await checkGradients(compiled, batchOf(io, "batch0"), expected, aliases);
   }
   if (record !== undefined) await checkTraining(compiled, io, record, item);
   if (full) await checkMerged(model, compiled, expected);
@@ -100,16 +101,25 @@ async function checkForward(compiled: Compiled, batch: Batch, expected: Readonly
   }
 }
 
-async function checkGradients(compiled: Compiled, batch: Batch, expected: ReadonlyMap<string, NDArray>): Promise<void> {
+async function checkGradients(
+  compiled: Compiled,
+  batch: Batch,
+  expected: ReadonlyMap<string, NDArray>,
+  aliases: ReadonlyMap<string, string>,
+): Promise<void> {
   const session = await GraphSession.open(compiled.graphs.grad);
   try {
     const results = await session.run(batch, startingState(compiled, "grad"));
     const [output] = [...results.keys()].filter((value) => value.metadata.get("peft.role") === "grad");
     if (output === undefined) throw new Error("the gradient graph yields no gradient");
     const grads = splitFlat(output, results.get(output) ?? fromNumbers("float32", [0], []));
-    const wanted = [...expected].filter(([key]) => key.startsWith("grad.") && !key.startsWith("grad.param."));
-    expect([...grads.keys()].sort()).toEqual(wanted.map(([key]) => key.slice("grad.".length)).sort());
-    for (const [key, array] of wanted) expectClose(key, grads.get(key.slice("grad.".length)), array, tolerances.gradient);
+    const plain = new Map([...aliases].map(([name, reported]) => [reported, name]));
+    const wanted = [...expected].flatMap(([key, array]) => {
+      const name = key.slice("grad.".length);
+      return key.startsWith("grad.") && !key.startsWith("grad.param.") ? [[plain.get(name) ?? name, array] as const] : [];
+    });
+    expect([...grads.keys()].sort()).toEqual(wanted.map(([key]) => key).sort());
+    for (const [key, array] of wanted) expectClose(`gradient of ${key}`, grads.get(key), array, tolerances.gradient);
   } finally {
     await session.close();
   }

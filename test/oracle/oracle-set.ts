@@ -77,7 +77,7 @@ export function readTrainRecord(folder: string): TrainRecord | undefined {
   return existsSync(file) ? trainSchema.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
 }
 
-/** Keys under which a file repeats a tensor, by the key that is trained. */
+/** Tensors that stand in a file under two names: the name under which PEFT reports the gradient, by the plain one. */
 export function readAliases(folder: string): ReadonlyMap<string, string> {
   const file = join(folder, "init.json");
   if (!existsSync(file)) return new Map();
