@@ -38,6 +38,8 @@ export interface OpCase {
   readonly attributes?: Readonly<Record<string, AttributeLike>>;
   /** Number of results, 1 where it is left out. */
   readonly outputs?: number;
+  /** Positions of the results that anybody reads; all where it is left out. */
+  readonly reads?: readonly number[];
 }
 
 /** How dimensions of the operands are known: as numbers, by names that equal sizes share, or by names of their own. */
@@ -81,7 +83,9 @@ export function buildCase(spec: OpCase, naming: Naming, seed = 1): BuiltCase {
     outputs: spec.outputs ?? 1,
   });
   graph.insert(node);
-  const outputs = node.outputs.filter((output) => output !== null);
+  const outputs = node.outputs
+    .filter((_, index) => spec.reads?.includes(index) ?? true)
+    .filter((y) => y !== null);
   outputs.forEach((output, index) => {
     output.name = `y${index}`;
     graph.addOutput(output);

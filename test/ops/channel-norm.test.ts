@@ -61,6 +61,19 @@ checkOp("training mode", {
   attributes: training,
   inputs: [image, scale, bias, mean, variance],
 });
+for (const reads of [[0], [1], [2]]) {
+  checkOp(`training mode, of three results only ${reads}`, {
+    ...batchNorm,
+    outputs: 3,
+    reads,
+    attributes: training,
+    inputs: [image, scale, bias, mean, variance],
+  });
+}
+for (const op of ["InstanceNormalization", "BatchNormalization"]) {
+  const inputs = [image, scale, bias, ...(op === "BatchNormalization" ? [mean, variance] : [])];
+  checkOp("names of their own", { op, inputs }, { namings: ["separate"] });
+}
 checkOp(
   "training mode, one result",
   { ...batchNorm, attributes: training, inputs: [image, scale, bias, mean, variance] },

@@ -17,6 +17,17 @@ for (const outputs of [1, 2, 3]) {
     inputs: [x, { ...scale, shape: [3, 4] }, { ...bias, shape: [3, 4] }],
   });
 }
+for (const reads of [[0], [1], [2], [1, 2]]) {
+  checkOp(`of three results only ${reads}`, {
+    op: "LayerNormalization",
+    outputs: 3,
+    reads,
+    inputs: [x, scale, bias],
+  });
+}
+for (const op of ["LayerNormalization", "RMSNormalization"]) {
+  checkOp("names of their own", { op, opset: 23, inputs: [x, scale] }, { namings: ["separate"] });
+}
 checkOp("a large epsilon", {
   op: "LayerNormalization",
   attributes: { epsilon: float(0.5) },

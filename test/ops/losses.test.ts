@@ -36,6 +36,12 @@ for (const op of ["SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss"]) {
     ],
   });
 }
+checkOp("only log_prob", {
+  op: "SoftmaxCrossEntropyLoss",
+  outputs: 2,
+  reads: [1],
+  inputs: [rows, plain, weights],
+});
 for (const reduction of ["none", "mean"]) {
   checkOp(`${reduction}, with log_prob`, {
     op: "SoftmaxCrossEntropyLoss",
