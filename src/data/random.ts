@@ -1,4 +1,5 @@
 /** A seeded generator of random numbers that gives the same stream on every machine and can be saved and resumed. */
+import { naturalLog, pointOnCircle } from "./exact-math.ts";
 
 /** State of a {@link Random}: four 32-bit words, and the spare normal number if there is one. */
 export interface RandomState {
@@ -11,14 +12,15 @@ export class Random {
   readonly #words: Uint32Array;
   #spare: number | null = null;
 
-  constructor(seed: number) {
-    let state = seed >>> 0;
+  /**
+   * @param seed A whole number, of which the low 32 bits count.
+   * @param stream Gives another sequence for the same seed, such as one for each epoch.
+   */
+  constructor(seed: number, stream = 0) {
+    let state = (seed + mix(stream)) >>> 0;
     this.#words = Uint32Array.from({ length: 4 }, () => {
       state = (state + 0x9e3779b9) >>> 0;
-      let mixed = state;
-      mixed = Math.imul(mixed ^ (mixed >>> 16), 0x21f0aaad);
-      mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-      return (mixed ^ (mixed >>> 15)) >>> 0;
+      return mix(state);
     });
   }
 
@@ -40,17 +42,17 @@ export class Random {
     return (this.bits() >>> 8) / 2 ** 24;
   }
 
-  /** Standard normal, by the Box-Muller transform in float64. */
+  /** Standard normal, by the Box-Muller transform in float64; the two numbers of a pair come one after the other. */
   normal(): number {
     if (this.#spare !== null) {
       const spare = this.#spare;
       this.#spare = null;
       return spare;
     }
-    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
-    const angle = 2 * Math.PI * this.uniform();
-    this.#spare = radius * Math.sin(angle);
-    return radius * Math.cos(angle);
+    const radius = Math.sqrt(-2 * naturalLog(1 - this.uniform()));
+    const [cosine, sine] = pointOnCircle(this.uniform());
+    this.#spare = radius * sine;
+    return radius * cosine;
   }
 
   /** A whole number in [0, limit), limit at most 2^32. */
@@ -78,6 +80,14 @@ export class Random {
     this.#words.set(state.words);
     this.#spare = state.spare;
   }
+}
+
+/** The output function of SplitMix32; 0 stays 0. */
+function mix(word: number): number {
+  let mixed = word;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x21f0aaad);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+  return (mixed ^ (mixed >>> 15)) >>> 0;
 }
 
 function rotate(word: number, by: number): number {
