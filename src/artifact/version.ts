@@ -17,7 +17,8 @@ function readVersion(): string {
 function versionIn(file: URL): string | undefined {
   try {
     const parsed: unknown = JSON.parse(readFileSync(file, "utf8"));
-    if (typeof parsed !== "object" || parsed === null || !("name" in parsed && "version" in parsed)) return undefined;
+    if (typeof parsed !== "object" || parsed === null || !("name" in parsed && "version" in parsed))
+      return undefined;
     return parsed.name === "peft-compile" && typeof parsed.version === "string" ? parsed.version : undefined;
   } catch {
     return undefined;

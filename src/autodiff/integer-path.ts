@@ -31,7 +31,8 @@ export function findIntegerPath(variable: Value, targets: ReadonlySet<Value>): I
   const pending: Step[] = [{ value: variable }];
   for (const step of pending) {
     const { value, integers } = step;
-    if (integers !== undefined && targets.has(value)) return { node: integers, path: describeSteps(step, variable) };
+    if (integers !== undefined && targets.has(value))
+      return { node: integers, path: describeSteps(step, variable) };
     for (const use of value.uses) {
       for (const result of resultsOf(use)) {
         const node = result.producer;
@@ -41,7 +42,12 @@ export function findIntegerPath(variable: Value, targets: ReadonlySet<Value>): I
         const visited = first === undefined ? seen.floats : seen.integers;
         if (visited.has(result)) continue;
         visited.add(result);
-        pending.push({ value: result, node, before: step, ...(first === undefined ? {} : { integers: first }) });
+        pending.push({
+          value: result,
+          node,
+          before: step,
+          ...(first === undefined ? {} : { integers: first }),
+        });
       }
     }
   }

@@ -25,14 +25,19 @@ export function reportFailure(error: unknown, terminal: Terminal, options: Failu
     } else {
       for (const diagnostic of diagnostics) terminal.note(formatForTerminal(diagnostic, terminal));
     }
-    if (options.verbose && error instanceof Error) terminal.note(terminal.errorStyle.faint(error.stack ?? ""));
+    if (options.verbose && error instanceof Error)
+      terminal.note(terminal.errorStyle.faint(error.stack ?? ""));
     return exitCode;
   }
   const message = internalMessage(error);
   if (options.json) printError(terminal, { ok: false, error: { code: "internal", message } });
   terminal.note(terminal.errorStyle.bad(message));
-  terminal.note("This is a bug of peft-compile, not of your input. Please report it with the command line, the model if");
-  terminal.note("you can share it, and the output of the same command with --verbose, which shows where it happened.");
+  terminal.note(
+    "This is a bug of peft-compile, not of your input. Please report it with the command line, the model if",
+  );
+  terminal.note(
+    "you can share it, and the output of the same command with --verbose, which shows where it happened.",
+  );
   if (options.verbose) terminal.note(stackOf(error));
   return exitCodes.internal;
 }

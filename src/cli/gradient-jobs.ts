@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { DiagnosticError } from "../diagnostics/define.ts";
-import { systemReason } from "../formats/system-error.ts";
 import { readBytes } from "../formats/read-file.ts";
+import { systemReason } from "../formats/system-error.ts";
 import { internalMessage } from "./failure.ts";
 
 const jobSchema = z.object({
@@ -36,7 +36,12 @@ export function readJobs(file: string): GradientJob[] {
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const place = issue?.path.join(".") ?? "";
-  throw cliErrors.E_JOBS(file, place === "" ? "" : `job ${place}`, "a list of jobs", issue?.message ?? "something else");
+  throw cliErrors.E_JOBS(
+    file,
+    place === "" ? "" : `job ${place}`,
+    "a list of jobs",
+    issue?.message ?? "something else",
+  );
 }
 
 /**
@@ -56,7 +61,11 @@ export async function runJob(
       return { result: { out, ok: false, error: { code: error.code, message: error.message } } };
     }
     const reason = systemReason(error);
-    if (reason !== undefined) return { result: { out, ok: false, error: { code: "E_SYSTEM", message: reason } } };
-    return { result: { out, ok: false, error: { code: "internal", message: internalMessage(error) } }, bug: error };
+    if (reason !== undefined)
+      return { result: { out, ok: false, error: { code: "E_SYSTEM", message: reason } } };
+    return {
+      result: { out, ok: false, error: { code: "internal", message: internalMessage(error) } },
+      bug: error,
+    };
   }
 }

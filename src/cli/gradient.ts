@@ -43,7 +43,11 @@ export function gradientCommand(terminal: Terminal): Command {
   })
     .argument("[model]", ".onnx or .onnxtxt file")
     .option("--of <names>", "outputs to differentiate; every float output unless given", gatherList)
-    .option("--wrt <names>", "inputs or initializers to differentiate by; every float input unless given", gatherList)
+    .option(
+      "--wrt <names>",
+      "inputs or initializers to differentiate by; every float input unless given",
+      gatherList,
+    )
     .addOption(outputOption("gradient model to write, .onnx or .onnxtxt"))
     .option("--jobs <file>", 'JSON list of {"model", "of": [], "wrt": [], "out"}, instead of a model')
     .option("--results <file>", "where to write what became of the jobs")
@@ -99,12 +103,16 @@ async function runJobs(
 }
 
 function usage(message: string): UsageError {
-  return new UsageError(cliErrors.E_USAGE(`peft-compile gradient: ${message}`, "peft-compile gradient --help"));
+  return new UsageError(
+    cliErrors.E_USAGE(`peft-compile gradient: ${message}`, "peft-compile gradient --help"),
+  );
 }
 
 function summarize(output: string, { upstream, gradients }: GradientModel, terminal: Terminal): string {
   const pairs = [
-    ...Object.entries(upstream).map(([name, input]) => [input, `input, upstream gradient of ${name}`] as const),
+    ...Object.entries(upstream).map(
+      ([name, input]) => [input, `input, upstream gradient of ${name}`] as const,
+    ),
     ...Object.entries(gradients).map(([name, result]) => [result, `output, gradient by ${name}`] as const),
   ];
   return `${output}\n${formatPairs(pairs, { width: terminal.width(), paint: terminal.style.name })}`;

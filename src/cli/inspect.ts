@@ -49,7 +49,9 @@ function showModel(path: string, info: ModelInfo, all: boolean, terminal: Termin
     section(terminal, path, pairs(headerPairs(path, info))),
     section(terminal, "Inputs", ports(info.inputs)),
     section(terminal, "Outputs", ports(info.outputs)),
-    modules.length === 0 ? section(terminal, "Modules", "  none that an adapter can attach to") : moduleTable(modules, all, terminal),
+    modules.length === 0
+      ? section(terminal, "Modules", "  none that an adapter can attach to")
+      : moduleTable(modules, all, terminal),
     `${plural(modules.length, "module")}; ${count(parameters.count)} parameters, ${bytes(parameters.bytes)}${typesText(info)}`,
     ...(unsupported.length === 0
       ? []
@@ -71,7 +73,11 @@ function headerPairs(path: string, info: ModelInfo): (readonly [string, string])
     ...(info.producer === "" ? [] : [["producer", info.producer] as const]),
     ["opset", opsets.join(", ") || "none"],
     ["ir version", String(info.irVersion)],
-    ["nodes", count(info.nodes) + (info.functions.length === 0 ? "" : `, ${plural(info.functions.length, "function")}`)],
+    [
+      "nodes",
+      count(info.nodes) +
+        (info.functions.length === 0 ? "" : `, ${plural(info.functions.length, "function")}`),
+    ],
     ["weights", weightPlaces(path, info.modules)],
   ];
 }
@@ -87,7 +93,10 @@ function weightPlaces(path: string, modules: readonly ModuleInfo[]): string {
     const place = relative(process.cwd(), storage.kind === "file" ? storage.file : resolve(path));
     places.set(place, (places.get(place) ?? 0) + storage.length);
   }
-  return [...places].map(([place, length]) => `${bytes(length)} of modules in ${place}`).join("\n") || "none of a module";
+  return (
+    [...places].map(([place, length]) => `${bytes(length)} of modules in ${place}`).join("\n") ||
+    "none of a module"
+  );
 }
 
 function typesText({ parameters }: ModelInfo): string {
@@ -129,7 +138,9 @@ function shapeText({ in: from, out, kernel, groups = 1 }: ModuleInfo): string {
 function notesOf({ head, tied }: ModuleInfo): string {
   const notes = [
     head ? "head" : undefined,
-    tied.length > 0 ? `tied to ${tied.length > 2 ? plural(tied.length, "module") : tied.join(", ")}` : undefined,
+    tied.length > 0
+      ? `tied to ${tied.length > 2 ? plural(tied.length, "module") : tied.join(", ")}`
+      : undefined,
   ];
   return notes.filter((note) => note !== undefined).join("; ");
 }
@@ -140,7 +151,13 @@ type Group = readonly [ModuleInfo, ...ModuleInfo[]];
 function groupAlike(modules: readonly ModuleInfo[]): Group[] {
   const groups = new Map<string, Group>();
   for (const module of modules) {
-    const facts = [module.path.replace(/\d+/g, "*"), module.kind, shapeText(module), module.dtype, notesOf(module)];
+    const facts = [
+      module.path.replace(/\d+/g, "*"),
+      module.kind,
+      shapeText(module),
+      module.dtype,
+      notesOf(module),
+    ];
     const key = JSON.stringify(facts);
     const known = groups.get(key);
     groups.set(key, known === undefined ? [module] : [...known, module]);

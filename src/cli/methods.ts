@@ -57,7 +57,10 @@ function findEntry(name: string): Entry {
   ];
   const entry = entries.find(({ record }) => record.name === name);
   if (entry !== undefined) return entry;
-  const near = nearNames(name, entries.map(({ record }) => record.name));
+  const near = nearNames(
+    name,
+    entries.map(({ record }) => record.name),
+  );
   throw cliErrors.E_NAME_UNKNOWN("method, optimizer or loss", name, near, "peft-compile methods");
 }
 
@@ -66,7 +69,9 @@ function showEntry(entry: Entry, json: boolean | undefined, terminal: Terminal):
   terminal.result(json, { ok: true, [entry.kind]: describeEntry(entry) }, () =>
     [
       headline(terminal, name, summary),
-      ...(entry.kind === "method" ? [section(terminal, "Formula", paragraph(terminal, entry.record.formula))] : []),
+      ...(entry.kind === "method"
+        ? [section(terminal, "Formula", paragraph(terminal, entry.record.formula))]
+        : []),
       ...(entry.kind === "loss" ? [] : [section(terminal, "Paper", paragraph(terminal, entry.record.paper))]),
       ...(entry.kind === "method"
         ? [section(terminal, "Adapts", paragraph(terminal, `${entry.record.sites.join(", ")} modules`))]
@@ -81,7 +86,8 @@ function showEntry(entry: Entry, json: boolean | undefined, terminal: Terminal):
 function exampleOf({ kind, record }: Entry): string {
   const [first] = describeOptions(record.options);
   const value = first === undefined ? undefined : defaultText(first);
-  if (kind === "method") return `--method ${record.name}${value === undefined ? "" : ` --${first?.name} ${value}`}`;
+  if (kind === "method")
+    return `--method ${record.name}${value === undefined ? "" : ` --${first?.name} ${value}`}`;
   return `--${kind} "${record.name}${value === undefined ? "" : `{${first?.name}=${value}}`}"`;
 }
 

@@ -48,7 +48,12 @@ function listOps(ops: readonly Op[], terminal: Terminal): string {
     gradientWords[op.gradient.kind],
   ]);
   const table = formatTable(
-    [{ title: "  Operator" }, { title: "Since", align: "right" }, { title: "Precision" }, { title: "Gradient" }],
+    [
+      { title: "  Operator" },
+      { title: "Since", align: "right" },
+      { title: "Precision" },
+      { title: "Gradient" },
+    ],
     rows,
     { width: terminal.width(), title: terminal.style.title },
   );
@@ -59,12 +64,18 @@ function listOps(ops: readonly Op[], terminal: Terminal): string {
 function showOp(op: Op, json: boolean | undefined, terminal: Terminal): void {
   terminal.result(json, { ok: true, op: describeOp(op) }, () => {
     const pairs = (list: readonly (readonly [string, string])[]): string =>
-      list.length === 0 ? "  none" : formatPairs(list, { width: terminal.width(), paint: terminal.style.name });
+      list.length === 0
+        ? "  none"
+        : formatPairs(list, { width: terminal.width(), paint: terminal.style.name });
     return [
       headline(terminal, qualifiedName(op), `operator of ${op.domain || "ai.onnx"}`),
       section(terminal, "Operands", pairs(op.inputs.map((param) => paramPair(param, op)))),
       section(terminal, "Results", pairs(op.outputs.map((param) => paramPair(param, op)))),
-      section(terminal, "Attributes", pairs(attributesOf(op).map(({ name, kind, fallback }) => [name, attributeText(kind, fallback)]))),
+      section(
+        terminal,
+        "Attributes",
+        pairs(attributesOf(op).map(({ name, kind, fallback }) => [name, attributeText(kind, fallback)])),
+      ),
       section(
         terminal,
         "Facts",
@@ -72,7 +83,12 @@ function showOp(op: Op, json: boolean | undefined, terminal: Terminal): void {
           ["versions", op.versions.join(", ")],
           ["gradient", gradientText(op)],
           ["precision", precisionText[op.precision]],
-          ["constants", op.evaluationRefusal === undefined ? "evaluated at compile time" : `not evaluated: ${op.evaluationRefusal}`],
+          [
+            "constants",
+            op.evaluationRefusal === undefined
+              ? "evaluated at compile time"
+              : `not evaluated: ${op.evaluationRefusal}`,
+          ],
         ]),
       ),
     ].join("\n\n");
@@ -125,7 +141,10 @@ function describeOp(op: Op): unknown {
     attributes: attributesOf(op),
     precision: op.precision,
     gradient: op.gradient,
-    constants: op.evaluationRefusal === undefined ? { evaluated: true } : { evaluated: false, reason: op.evaluationRefusal },
+    constants:
+      op.evaluationRefusal === undefined
+        ? { evaluated: true }
+        : { evaluated: false, reason: op.evaluationRefusal },
   };
 }
 

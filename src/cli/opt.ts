@@ -40,7 +40,9 @@ export function optCommand(terminal: Terminal): Command {
     .addOption(outputOption("where to write; standard output unless given").default(standardStream, "-"))
     .addOption(followLinksOption())
     .option("--use <file>", "load a pass from a file (may be repeated)", gatherList);
-  return addInstrumentation(command).action((model: string, options: OptOptions) => runOpt(model, options, terminal));
+  return addInstrumentation(command).action((model: string, options: OptOptions) =>
+    runOpt(model, options, terminal),
+  );
 }
 
 async function runOpt(path: string, options: OptOptions, terminal: Terminal): Promise<void> {
@@ -69,6 +71,9 @@ function describeReport({ changed, steps }: PipelineReport): object {
 function summarize(output: string, { steps }: PipelineReport): string {
   const changed = steps.filter((step) => step.changed).length;
   const total = steps.reduce((sum, { ms }) => sum + ms, 0);
-  const did = steps.length === 0 ? "no passes" : `${plural(steps.length, "pass", "passes")}, ${changed} changed something`;
+  const did =
+    steps.length === 0
+      ? "no passes"
+      : `${plural(steps.length, "pass", "passes")}, ${changed} changed something`;
   return `${output}  ${did}, ${duration(total)}`;
 }

@@ -41,14 +41,20 @@ export function choiceOption(flags: string, description: string, choices: readon
 
 /** `--threads`, for every verb that runs a graph. */
 export function threadsOption(): Option {
-  return new Option("--threads <n>", "threads within one operator; all cores unless given").argParser(wholeNumber(1));
+  return new Option("--threads <n>", "threads within one operator; all cores unless given").argParser(
+    wholeNumber(1),
+  );
 }
 
 export const providers = ["cpu", "cuda", "webgpu", "wasm"] as const;
 
 /** `--provider`: the part of ONNX Runtime that computes. */
 export function providerOption(): Option {
-  return choiceOption("--provider <name>", `what computes: ${providers.join(", ")}; cpu unless given`, providers);
+  return choiceOption(
+    "--provider <name>",
+    `what computes: ${providers.join(", ")}; cpu unless given`,
+    providers,
+  );
 }
 
 /** `-o`, the only way to say where results go. */
@@ -86,7 +92,10 @@ export function addInstrumentation(command: Command): Command {
 }
 
 /** What the options ask of the pass manager; everything printed goes to `write`. */
-export function instrumentationOf(options: InstrumentationOptions, write: (text: string) => void): Instrumentation {
+export function instrumentationOf(
+  options: InstrumentationOptions,
+  write: (text: string) => void,
+): Instrumentation {
   const { printIrBefore, printIrAfter, printIrAfterChange, timing, stats, verifyEach, reproducer } = options;
   return {
     write,

@@ -12,7 +12,8 @@ import { formatPairs } from "./wrap.ts";
 
 export function passesCommand(terminal: Terminal): Command {
   return defineVerb("passes", {
-    description: "Lists the passes that pipelines are made of, or explains one: its options, and what it counts.",
+    description:
+      "Lists the passes that pipelines are made of, or explains one: its options, and what it counts.",
     examples: [
       ["passes", "every pass with one line"],
       ["passes fold", "options and statistics of one"],
@@ -31,7 +32,10 @@ export function passesCommand(terminal: Terminal): Command {
 function findPass(name: string): Pass {
   const pass = passes.find((candidate) => candidate.name === name);
   if (pass !== undefined) return pass;
-  const near = nearNames(name, passes.map((candidate) => candidate.name));
+  const near = nearNames(
+    name,
+    passes.map((candidate) => candidate.name),
+  );
   throw passErrors.E_UNKNOWN_PASS(name, near);
 }
 
@@ -45,7 +49,9 @@ function showPass(pass: Pass, json: boolean | undefined, terminal: Terminal): vo
       section(
         terminal,
         "Statistics",
-        counted.length === 0 ? "  none" : formatPairs(counted, { width: terminal.width(), paint: style.name }),
+        counted.length === 0
+          ? "  none"
+          : formatPairs(counted, { width: terminal.width(), paint: style.name }),
       ),
       section(terminal, "Example", `  peft-compile opt MODEL.onnx --pipeline ${pass.name} -o -`),
     ].join("\n\n");

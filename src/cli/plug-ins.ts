@@ -1,6 +1,7 @@
 /** `--use FILE`: methods and passes from outside the package. */
-import { pathToFileURL } from "node:url";
+
 import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Adapter } from "../adapt/define.ts";
 import { registerAdapter } from "../adapt/registry.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
@@ -26,10 +27,14 @@ export async function importFile(file: string): Promise<Readonly<Record<string, 
 export async function usePlugIns(files: readonly string[]): Promise<Pass[]> {
   const passes: Pass[] = [];
   for (const file of files) {
-    const record = (await importFile(file))["default"];
+    const record = (await importFile(file)).default;
     if (isAdapter(record)) registerAdapter(record);
     else if (isPass(record)) passes.push(record);
-    else throw cliErrors.E_USE(file, record === undefined ? "no default export" : "a default export of another kind");
+    else
+      throw cliErrors.E_USE(
+        file,
+        record === undefined ? "no default export" : "a default export of another kind",
+      );
   }
   return passes;
 }

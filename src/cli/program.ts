@@ -1,12 +1,12 @@
 /** From the arguments of the process to an exit code: finds the verb, runs it, reports what went wrong. */
 import { existsSync } from "node:fs";
 import { Command, type OutputConfiguration } from "commander";
+import { version } from "../artifact/version.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { nearNames } from "../diagnostics/define.ts";
-import { version } from "../artifact/version.ts";
 import { exitCodes, reportFailure } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
-import { asUsageError, isHelpShown, unknownFlag, UsageError } from "./usage.ts";
+import { asUsageError, isHelpShown, UsageError, unknownFlag } from "./usage.ts";
 import { withCommonOptions } from "./verb.ts";
 import { type Verb, verbs } from "./verbs.ts";
 
@@ -107,7 +107,10 @@ function makeProgram(terminal: Terminal): Command {
     .helpCommand(false)
     .option("-V, --version", "print the version")
     .helpOption("-h, --help", "show this help; peft-compile VERB --help shows that of a verb")
-    .configureHelp({ subcommandTerm: (command) => command.name(), styleTitle: (text) => terminal.style.title(text) })
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      styleTitle: (text) => terminal.style.title(text),
+    })
     .configureOutput(outputOf(terminal));
   for (const { name, summary, group } of verbs) {
     program.addCommand(new Command(name).summary(summary).description(summary).helpGroup(group));

@@ -40,13 +40,18 @@ export function asUsageError(error: unknown, command: Command): unknown {
 
 /** A flag that a command does not have. @param known the flags that it has. */
 export function unknownFlag(path: string, flag: string, known: readonly string[]): UsageError {
-  const near = nearNames(flag.replace(/=.*$/s, ""), known);
-  return new UsageError(passErrors.E_UNKNOWN_OPTION(path, flag, [`the options that \`${path} --help\` lists`], near));
+  const bare = (text: string): string => text.replace(/^-+|=.*$/gs, "");
+  const near = nearNames(bare(flag), known.map(bare), 1).map((name) => `--${name}`);
+  return new UsageError(
+    passErrors.E_UNKNOWN_OPTION(path, flag, [`the options that \`${path} --help\` lists`], near),
+  );
 }
 
 /** Long flags of a command, those hidden from help excepted. */
 export function flagsOf(command: Command): string[] {
-  return command.options.flatMap(({ long, hidden }) => (long == null || hidden ? [] : [long])).concat("--help");
+  return command.options
+    .flatMap(({ long, hidden }) => (long == null || hidden ? [] : [long]))
+    .concat("--help");
 }
 
 /** Name of a command with those it belongs to: `peft-compile compile`. */

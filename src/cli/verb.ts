@@ -33,7 +33,8 @@ export function withCommonOptions(command: Command): Command {
 }
 
 function formatExamples(examples: readonly Example[]): string {
-  return ["Examples:", ...examples.flatMap(([command, meaning]) => [`  # ${meaning}`, `  peft-compile ${command}`])].join(
-    "\n",
-  );
+  return [
+    "Examples:",
+    ...examples.flatMap(([command, meaning]) => [`  # ${meaning}`, `  peft-compile ${command}`]),
+  ].join("\n");
 }

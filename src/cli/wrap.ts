@@ -69,7 +69,10 @@ export function formatPairs(
   return pairs
     .map(([key, text]) => {
       const label = `${" ".repeat(indent)}${paint(key)}${" ".repeat(widest - key.length + 2)}`;
-      return text.split("\n").map((part, i) => hanging(i === 0 ? label : " ".repeat(visibleWidth(label)), part, width)).join("\n");
+      return text
+        .split("\n")
+        .map((part, i) => hanging(i === 0 ? label : " ".repeat(visibleWidth(label)), part, width))
+        .join("\n");
     })
     .join("\n");
 }

@@ -41,7 +41,11 @@ export interface GradientModel {
  * @throws DiagnosticError `E_GRADIENT_*` for names and types, `E_NO_GRADIENT`, `E_UNKNOWN_OPERATOR` and `E_UNKNOWN_TYPE`
  * for ways that have no gradient.
  */
-export function makeGradient(source: Model, request: GradientRequest = {}, watch: Instrumentation = {}): GradientModel {
+export function makeGradient(
+  source: Model,
+  request: GradientRequest = {},
+  watch: Instrumentation = {},
+): GradientModel {
   const model = cloneModel(source);
   const { graph } = model;
   runPasses(model, "inline-functions,upgrade-opset,lift-constants,infer-shapes", watch);
@@ -78,7 +82,10 @@ interface Found {
 }
 
 /** Adds an output for the gradient of each variable; gives their names. */
-function addGradients(graph: Graph, { outputs, variables, found, opset, taken }: Found): Record<string, string> {
+function addGradients(
+  graph: Graph,
+  { outputs, variables, found, opset, taken }: Found,
+): Record<string, string> {
   const b = new OpBuilder({ graph }, opset);
   const names: Record<string, string> = {};
   variables.forEach((variable, i) => {
@@ -101,7 +108,10 @@ function refuseIntegerPath(graph: Graph, outputs: readonly string[], variable: V
   for (const name of outputs) {
     const found = findIntegerPath(variable, new Set([outputNamed(graph, name)]));
     if (found === undefined) continue;
-    throw gradientErrors.E_GRADIENT_INTEGERS(labelOf(found.node), name, variable.name, [...found.path, `"${name}"`]);
+    throw gradientErrors.E_GRADIENT_INTEGERS(labelOf(found.node), name, variable.name, [
+      ...found.path,
+      `"${name}"`,
+    ]);
   }
 }
 
@@ -130,8 +140,15 @@ function chooseVariables(graph: Graph, names: readonly string[] | undefined): Va
   return [...new Set(names)].map((name) => {
     const value = candidates.find((candidate) => candidate.name === name);
     if (value === undefined) {
-      const near = nearNames(name, candidates.map((candidate) => candidate.name));
-      throw gradientErrors.E_GRADIENT_INPUT(name, graph.inputs.map((input) => input.name), near);
+      const near = nearNames(
+        name,
+        candidates.map((candidate) => candidate.name),
+      );
+      throw gradientErrors.E_GRADIENT_INPUT(
+        name,
+        graph.inputs.map((input) => input.name),
+        near,
+      );
     }
     if (!isFloatTensor(value)) throw gradientErrors.E_GRADIENT_TYPE("--wrt", name, formatType(value.type));
     return value;
@@ -141,7 +158,12 @@ function chooseVariables(graph: Graph, names: readonly string[] | undefined): Va
 /** The output of a name, looked up anew: passes may have put another value in its place. */
 function outputNamed(graph: Graph, name: string): Value {
   const output = graph.outputs.find((candidate) => candidate.name === name);
-  if (output === undefined) throw gradientErrors.E_GRADIENT_OUTPUT(name, graph.outputs.map((each) => each.name), []);
+  if (output === undefined)
+    throw gradientErrors.E_GRADIENT_OUTPUT(
+      name,
+      graph.outputs.map((each) => each.name),
+      [],
+    );
   return output;
 }
 

@@ -1,6 +1,6 @@
 /** What a model holds, for `inspect`: modules under their PyTorch paths, parameters, operators, inputs and outputs. */
 import { findHead, findSites, type Site } from "../analysis/sites.ts";
-import { DiagnosticError, type Diagnostic } from "../diagnostics/define.ts";
+import { type Diagnostic, DiagnosticError } from "../diagnostics/define.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -67,7 +67,11 @@ export interface ModelInfo {
   readonly outputs: readonly PortInfo[];
   readonly modules: readonly ModuleInfo[];
   /** Float initializers: elements, and bytes where they lie. */
-  readonly parameters: { readonly count: number; readonly bytes: number; readonly types: Readonly<Record<string, number>> };
+  readonly parameters: {
+    readonly count: number;
+    readonly bytes: number;
+    readonly types: Readonly<Record<string, number>>;
+  };
   readonly unsupported: readonly OperatorInfo[];
   /** Why modules could be found only in part; absent where nothing stood in the way. */
   readonly problems?: readonly Diagnostic[];
@@ -174,14 +178,21 @@ function unsupportedOperators(model: Model): OperatorInfo[] {
   const found = new Map<string, { reason: string; nodes: string[] }>();
   const bodies = [model.graph, ...[...model.functions.values()].map(({ body }) => body)];
   for (const node of bodies.flatMap((graph) => [...graph.allNodes()])) {
-    if (model.functions.has(functionKey(node.domain, node.op, node.overload)) || node.op === "Constant") continue;
+    if (model.functions.has(functionKey(node.domain, node.op, node.overload)) || node.op === "Constant")
+      continue;
     const op = opOf(node);
     if (op !== undefined && op.gradient.kind !== "none") continue;
     const name = node.domain === "" ? node.op : `${node.domain}.${node.op}`;
-    const reason = op === undefined ? "unknown operator" : `no gradient: ${op.gradient.reason ?? "not differentiable"}`;
+    const reason =
+      op === undefined ? "unknown operator" : `no gradient: ${op.gradient.reason ?? "not differentiable"}`;
     const entry = found.get(name) ?? { reason, nodes: [] };
     entry.nodes.push(node.name);
     found.set(name, entry);
   }
-  return [...found].map(([op, { reason, nodes }]) => ({ op, count: nodes.length, reason, nodes: nodes.slice(0, 3) }));
+  return [...found].map(([op, { reason, nodes }]) => ({
+    op,
+    count: nodes.length,
+    reason,
+    nodes: nodes.slice(0, 3),
+  }));
 }
