@@ -6,6 +6,7 @@ import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import { evaluateLikelihood, logSoftmaxOfClasses } from "../kernels/likelihood.ts";
 import { once } from "../kernels/once.ts";
+import { scatterAlong } from "../kernels/positions.ts";
 import { axesExcept, reciprocalCount } from "../kernels/reduction-axes.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { maybeInt, text } from "../params.ts";
@@ -43,12 +44,12 @@ export const SoftmaxCrossEntropyLoss = defineOp({
         }
         return parts.reduce((sum, part) => b.add(sum, part));
       },
-      weights: () =>
-        weightGradient(
-          b,
-          { logProb: logProb(), picks: picks(), weights, loss: out.loss, g: grad.loss },
-          attrs,
-        ),
+      ...(weights !== undefined && {
+        weights: () => {
+          const parts = { logProb: logProb(), picks: picks(), weights, loss: out.loss, g: grad.loss };
+          return weightGradient(b, parts, attrs.reduction);
+        },
+      }),
     };
   },
 });
@@ -73,20 +74,15 @@ export const NegativeLogLikelihoodLoss = defineOp({
         const updates = b.expand(b.neg(share), b.shape(index));
         return b.op("ScatterElements", [b.zerosLike(log_prob), index, updates], { axis: 1 });
       },
-      weights: () =>
-        weightGradient(
-          b,
-          { logProb: log_prob, picks: picks(), weights, loss: out.loss, g: grad.loss },
-          attrs,
-        ),
+      ...(weights !== undefined && {
+        weights: () => {
+          const parts = { logProb: log_prob, picks: picks(), weights, loss: out.loss, g: grad.loss };
+          return weightGradient(b, parts, attrs.reduction);
+        },
+      }),
     };
   },
 });
-
-interface LossAttributes {
-  readonly ignore_index: number | undefined;
-  readonly reduction: string;
-}
 
 /** The class of each sample and how much it counts. */
 interface Picks {
@@ -146,8 +142,8 @@ function subtractOneHot(b: OpBuilder, p: Value, index: Value): Value {
 /** Sum over the samples of a class of -log p, for the mean minus the loss, all over the sum of weights. */
 function weightGradient(
   b: OpBuilder,
-  parts: { logProb: Value; picks: Picks; weights: Value | undefined; loss: Value; g: Value },
-  { reduction }: LossAttributes,
+  parts: { logProb: Value; picks: Picks; weights: Value; loss: Value; g: Value },
+  reduction: string,
 ): Value {
   const { logProb, picks, weights, loss, g } = parts;
   const { index, weight, counts } = picks;
@@ -157,7 +153,8 @@ function weightGradient(
     reduction === "mean" && weight !== undefined ? b.div(g, b.reduceSum(weight, undefined, false)) : g;
   const scaled = b.mul(excess, scale);
   const kept = counts === undefined ? scaled : b.where(counts, scaled, 0);
-  const zeros = b.zerosLike(weights ?? logProb);
-  const [flat, updates] = [b.reshape(index, [-1]), b.reshape(kept, [-1])];
-  return b.op("ScatterElements", [zeros, flat, updates], { axis: 0, reduction: "add" });
+  const [indices, updates] = [b.reshape(index, [-1]), b.reshape(kept, [-1])];
+  return scatterAlong(b, { updates, indices, axis: 0, repeated: true }, (dtype) =>
+    b.fillLike(weights, 0, dtype),
+  );
 }

@@ -1,19 +1,16 @@
 /** Which axes a reduction runs over, and how its result spreads back over the operand. */
 import { operatorErrors } from "../../diagnostics/operator.ts";
-import { constantOf, smallIntegers } from "../../ir/constant.ts";
 import { type Dim, mulDims } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
+import { normalizeAxis, staticShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { dtypeOf, shapeOf } from "../facts.ts";
+import { contentOf } from "./content.ts";
 
 /** Elements of an operand that holds axes or sizes, where all are known; undefined otherwise. */
 export function knownIntegers(value: Value | undefined): readonly number[] | undefined {
-  if (value === undefined) return undefined;
-  const numbers = value.content?.filter((element): element is number => typeof element === "number");
-  if (numbers !== undefined && numbers.length === value.content?.length) return numbers;
-  return smallIntegers(constantOf(value));
+  return staticShape(contentOf(value));
 }
 
 /** The position of an axis that may count from the end. @throws DiagnosticError E_BAD_AXIS where there is none. */

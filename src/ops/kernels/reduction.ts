@@ -12,6 +12,7 @@ import { dtypeOf, rankOf } from "../facts.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
 import type { Inferred, Op, PrecisionClass } from "../record.ts";
+import { attributeToInput } from "./attribute-to-input.ts";
 import { type Fold, reduceArray } from "./reduce.ts";
 import { knownIntegers, reciprocalCount, resolveAxes } from "./reduction-axes.ts";
 
@@ -91,17 +92,9 @@ export function defineReduction(spec: ReductionSpec): Op {
         });
       },
     }),
-    upgrades: { [spec.axesInputSince]: moveAxesToInput },
+    upgrades: { [spec.axesInputSince]: (node, b) => attributeToInput(node, b, "axes", 1) },
     hostInputs: ["axes"],
   });
-}
-
-/** Makes an operand of the attribute `axes`. */
-function moveAxesToInput(node: Node, b: OpBuilder): void {
-  const axes = node.ints("axes", undefined);
-  if (axes === undefined) return;
-  node.attributes.delete("axes");
-  node.setInput(1, b.ints(axes));
 }
 
 /** Positions of the reduced axes; undefined where they are computed at run time. */
