@@ -2,8 +2,8 @@
 import { type Dim, type DimAtom, dimsEqual, isUnknown, subDims, symbol } from "./dim.ts";
 
 /**
- * Whether the dimension is 0 or more for every size of the axes. Named axes are sizes; a dimension about which nothing is
- * known may stand for any whole number.
+ * Whether the dimension is 0 or more for every size of the axes. Named axes are sizes; a dimension about which
+ * nothing is known may stand for any whole number.
  */
 export function isNonNegative(dim: Dim): boolean {
   if (typeof dim === "number") return dim >= 0;
@@ -13,7 +13,7 @@ export function isNonNegative(dim: Dim): boolean {
   );
 }
 
-/** Whether `left` is less than `right` (true), is not (false), or depends on the axes (undefined). Axes are 1 or more. */
+/** Whether `left` is less than `right`; undefined where that depends on the axes, each of which is 1 or more. */
 export function compareLess(left: Dim, right: Dim): boolean | undefined {
   if (dimsEqual(left, right)) return false;
   const difference = subDims(left, right);

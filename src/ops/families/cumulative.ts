@@ -67,8 +67,8 @@ export const CumProd = defineOp({
 });
 
 /**
- * dx_i is the sum of g_j y_j / x_i over the products j that hold element i. Products after the first 0 are 0, so that nothing
- * flows to elements behind it; the 0 itself gets the sums of products in which it stands as 1.
+ * dx_i is the sum of g_j y_j / x_i over the products j that hold element i. Products after the first 0 are 0, so that
+ * nothing flows to elements behind it; the 0 itself gets the sums of products in which it stands as 1.
  */
 function cumulativeProductGradient(
   b: OpBuilder,

@@ -26,7 +26,8 @@ export const LRN = defineOp({
     return [fromNumbers(x.dtype, x.shape, results, exact)];
   },
   precision: "full",
-  // With s = bias + alpha/size * (energy around): g s^-beta - 2 alpha beta/size x (sum of g y / s over those around which x lies).
+  // With s = bias + alpha/size * (energy around): g s^-beta - 2 alpha beta/size x (sum of g y / s over the channels in
+  // whose region x lies).
   gradient: ({ in: { x }, out: { y }, attrs: { alpha, beta, bias, size }, grad: { y: g }, b }) => ({
     x: () => {
       const energy = sumOverChannels(b, b.mul(x, x), size, false);

@@ -1,6 +1,5 @@
 /** Which axes a reduction runs over, and how its result spreads back over the operand. */
 import { operatorErrors } from "../../diagnostics/operator.ts";
-import { type Dim, mulDims } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { normalizeAxis, staticShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
@@ -57,9 +56,4 @@ export function reciprocalCount(b: OpBuilder, x: Value, axes: readonly number[])
   // A count may lie beyond the largest float16, its reciprocal does not.
   const dtype = dtypeOf(x);
   return b.cast(b.reciprocal(b.cast(count, dtype === "float64" ? "float64" : "float32")), dtype);
-}
-
-/** Number of elements along some axes of a shape. */
-export function countAlong(shape: readonly Dim[], axes: readonly number[]): Dim {
-  return axes.map((axis) => shape[axis] ?? 1).reduce(mulDims, 1);
 }

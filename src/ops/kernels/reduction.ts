@@ -58,7 +58,7 @@ interface Attributes {
   readonly noop_with_empty_axes: number;
 }
 
-/** Declares a reduction with operands `x` and `axes` (absent or empty: all of them, or none under noop_with_empty_axes). */
+/** Declares a reduction with operands `x` and `axes`: absent or empty they mean all, or none by noop_with_empty_axes. */
 export function defineReduction(spec: ReductionSpec): Op {
   return defineOp({
     type: spec.type,

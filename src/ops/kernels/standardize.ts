@@ -92,8 +92,8 @@ export function normalizedAgain(
 }
 
 /**
- * Gradient of the operand of a normalization: `inverse (g - mean(g) - hat mean(g hat))`, without `mean(g)` where the mean
- * is not subtracted (Ba, Kiros and Hinton, "Layer Normalization", 2016; the same algebra for every choice of axes).
+ * Gradient of the operand of a normalization: `inverse (g - mean(g) - hat mean(g hat))`, without `mean(g)` where the
+ * mean is not subtracted (Ba, Kiros and Hinton, "Layer Normalization", 2016; the same for every choice of axes).
  *
  * @param g gradient of the normalized value, in the same type.
  */
