@@ -6,7 +6,7 @@ import type { Value } from "../../src/ir/value.ts";
 import { evaluateGraph } from "../../src/ops/evaluate.ts";
 import { dtypeOf } from "../../src/ops/facts.ts";
 import { fromNumbers, type NDArray } from "../../src/ops/ndarray.ts";
-import { type BuiltCase, buildCase, type OpCase } from "./op-case.ts";
+import { type BuiltCase, buildCase, type Naming, type OpCase } from "./op-case.ts";
 import { differenceStep } from "./tolerance.ts";
 
 /** A model with its backward graph appended; the graph's outputs are the gradients that exist, in order. */
@@ -38,6 +38,11 @@ export function appendBackward(built: BuiltCase, seed = 1): BackwardCase {
   const gradients = differentiate(graph, pairs, variables, opset);
   graph.setOutputs(gradients.filter((gradient) => gradient !== undefined));
   return { ...built, feeds, seeds, gradients };
+}
+
+/** The case of `spec` with its backward graph. */
+export function buildBackward(spec: OpCase, naming: Naming, seed = 1): BackwardCase {
+  return appendBackward(buildCase(spec, naming, seed), seed);
 }
 
 /** The gradient model of a case as a case of its own: a function of the operands and the gradients of the results. */
@@ -95,7 +100,7 @@ export function projectGradients(build: () => BuiltCase, seed = 1): Projection[]
 
 /** The gradients of all float operands for gradients of the results that are all 1, rounded to their types. */
 export function gradientAt(spec: OpCase): number[][] {
-  const { model, opset, feeds, seeds, gradients, variables } = appendBackward(buildCase(spec, "static"));
+  const { model, opset, feeds, seeds, gradients, variables } = buildBackward(spec, "static");
   for (const input of seeds) {
     const array = input === undefined ? undefined : feeds.get(input);
     if (input === undefined || array === undefined) continue;
