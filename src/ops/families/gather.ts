@@ -1,0 +1,115 @@
+/** Gather, GatherElements, GatherND: elements and rows picked by indices. */
+import type { Dim } from "../../ir/dim.ts";
+import { normalizeAxis, type Shape } from "../../ir/shape.ts";
+import { tensorType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import { defineOp } from "../define.ts";
+import { withContent } from "../kernels/content.ts";
+import { gatherGradient } from "../kernels/gather-gradient.ts";
+import { boxesAt, elementOffsets, fromFront, rowOffsets } from "../kernels/index-offsets.ts";
+import { scatterAlong, zerosShapedAs } from "../kernels/positions.ts";
+import { boxOffsets, countElements, countUp, takeAt } from "../kernels/rearrange.ts";
+import { knownIntegers } from "../kernels/reduction-axes.ts";
+import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
+import { reshapeLike } from "../kernels/shape-vector.ts";
+import { stridesOf } from "../ndarray.ts";
+import { int } from "../params.ts";
+import type { Inferred } from "../record.ts";
+
+export const Gather = defineOp({
+  type: "Gather",
+  versions: [1, 11, 13],
+  inputs: ["x", "indices"],
+  outputs: ["y"],
+  attributes: { axis: int(0) },
+  infer: ({ in: { x, indices }, attrs: { axis } }) => [inferGather(x, indices, axis)],
+  evaluate: ({ in: { x, indices }, attrs: { axis } }) => {
+    const at = normalizeAxis(axis, x.rank) ?? 0;
+    const strides = stridesOf(x.shape);
+    const offsets = x.shape.map((dim, i) => countUp(dim).map((index) => index * (strides[i] ?? 1)));
+    const picked = indices.toNumbers().map((index) => offsets[at]?.[fromFront(index, x.shape[at] ?? 1)] ?? 0);
+    return [takeAt(x, x.shape.toSpliced(at, 1, ...indices.shape), boxOffsets(offsets.with(at, picked)))];
+  },
+  precision: "follow",
+  gradient: ({ in: { x, indices }, attrs: { axis }, grad, b }) => ({
+    x: () => gatherGradient(b, x, indices, grad.y, axis),
+  }),
+});
+
+export const GatherElements = defineOp({
+  type: "GatherElements",
+  versions: [11, 13],
+  inputs: ["x", "indices"],
+  outputs: ["y"],
+  attributes: { axis: int(0) },
+  infer: ({ in: { x, indices } }) => [
+    x.tensorType && tensorType(x.tensorType.dtype, indices.tensorType?.shape),
+  ],
+  evaluate: ({ in: { x, indices }, attrs: { axis } }) => {
+    const at = normalizeAxis(axis, x.rank) ?? 0;
+    return [takeAt(x, indices.shape, elementOffsets(x, indices, at))];
+  },
+  precision: "follow",
+  gradient: ({ in: { x, indices }, attrs: { axis }, grad, b }) => ({
+    x: () => {
+      const options = { updates: grad.y, indices, axis, repeated: true };
+      return scatterAlong(b, options, (dtype) => zerosShapedAs(b, x, dtype));
+    },
+  }),
+});
+
+export const GatherND = defineOp({
+  type: "GatherND",
+  versions: [11, 12, 13],
+  inputs: ["x", "indices"],
+  outputs: ["y"],
+  attributes: { batch_dims: int(0) },
+  infer: ({ in: { x, indices }, attrs: { batch_dims: batchDims } }) => {
+    const type = x.tensorType;
+    return [type && tensorType(type.dtype, gatheredRows(type.shape, indices.tensorType?.shape, batchDims))];
+  },
+  evaluate: ({ in: { x, indices }, attrs: { batch_dims: batchDims } }) => {
+    const row = x.shape.slice(batchDims + (indices.shape.at(-1) ?? 0));
+    const starts = rowOffsets(x, indices, batchDims);
+    return [takeAt(x, [...indices.shape.slice(0, -1), ...row], boxesAt(starts, countElements(row)))];
+  },
+  precision: "follow",
+  gradient: ({ in: { x, indices }, attrs: { batch_dims: batchDims }, grad, b }) => ({
+    x: () => {
+      const { rows, row, count } = viewRows(b, x, indices, batchDims);
+      const updates = asRows(b, grad.y, -1, row);
+      const options = { updates, indices: rowIndices(b, rows, updates), axis: 0, repeated: true };
+      const table = scatterAlong(b, options, (dtype) => asRows(b, zerosShapedAs(b, x, dtype), count, row));
+      return reshapeLike(b, table, x);
+    },
+  }),
+});
+
+function inferGather(x: Value, indices: Value, axis: number): Inferred {
+  const type = x.tensorType;
+  const [from, picked] = [type?.shape, indices.tensorType?.shape];
+  if (type === undefined || from === undefined || picked === undefined) return type && tensorType(type.dtype);
+  const at = normalizeAxis(axis, from.length);
+  if (at === undefined) return tensorType(type.dtype);
+  const shape = from.toSpliced(at, 1, ...picked);
+  return withContent(type.dtype, shape, pickContent(x.content, knownIntegers(indices)));
+}
+
+function pickContent(
+  content: readonly Dim[] | undefined,
+  indices: readonly number[] | undefined,
+): readonly Dim[] | undefined {
+  if (content === undefined || indices === undefined) return undefined;
+  const picked = indices.flatMap((index) => content.at(index) ?? []);
+  return picked.length === indices.length ? picked : undefined;
+}
+
+function gatheredRows(
+  from: Shape | undefined,
+  indices: Shape | undefined,
+  batchDims: number,
+): Shape | undefined {
+  const width = indices?.at(-1);
+  if (indices === undefined || from === undefined || typeof width !== "number") return undefined;
+  return [...indices.slice(0, -1), ...from.slice(batchDims + width)];
+}
