@@ -16,6 +16,7 @@ import * as dropout from "./dropout.ts";
 import * as elementwise from "./elementwise.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
+import * as gather from "./gather.ts";
 import * as layerNorm from "./layer-norm.ts";
 import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
@@ -25,6 +26,7 @@ import * as power from "./power.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
+import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
 import * as shapeQuery from "./shape-query.ts";
 import * as slice from "./slice.ts";
@@ -53,6 +55,7 @@ export const families = [
   elementwise,
   expand,
   extremum,
+  gather,
   layerNorm,
   localResponse,
   logic,
@@ -62,6 +65,7 @@ export const families = [
   reduceExtremum,
   reduceSum,
   reshape,
+  scatter,
   select,
   shapeQuery,
   slice,
