@@ -5,7 +5,7 @@ import { ts } from "ts-morph";
 import { repository } from "./generated-files.ts";
 
 const core = ["diagnostics", "formats", "ir", "ops"];
-const transforms = ["analysis", "rewrite", "autodiff", "pass", "adapt", "training"];
+const transforms = ["analysis", "rewrite", "autodiff", "pass", "adapt", "training", "providers"];
 
 /** What the files of each area may import besides their own area: an area's name is its folder under `src/`. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -24,6 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   pass: [...core, ...transforms],
   adapt: [...core, ...transforms, "data"],
   training: [...core, ...transforms],
+  providers: [...core, ...transforms],
   /** The folder `passes/`. */
   passes: [...core, ...transforms],
   compile: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime"],

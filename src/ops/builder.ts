@@ -1,7 +1,7 @@
 /** Builds nodes with inferred types, one short method per operator that rules write often. */
 import { InternalError } from "../diagnostics/define.ts";
 import type { AttributeLike } from "../ir/attribute.ts";
-import { constantOf, inlineTensor, int64Tensor } from "../ir/constant.ts";
+import { constantOf, inlineTensor, int64Tensor, smallIntegers } from "../ir/constant.ts";
 import { type DType, dtypeCode, isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { Node } from "../ir/node.ts";
@@ -103,7 +103,10 @@ export class OpBuilder {
   // Constants: initializers of the graph at hand, one per distinct content.
 
   constant(tensor: Tensor, name = "constant"): Value {
-    return this.graph.addInitializer(tensor, name);
+    const value = this.graph.addInitializer(tensor, name);
+    // Sizes and axes are known at once, so that what is built from them keeps its symbolic shape.
+    if (tensor.dims.length <= 1) value.content = smallIntegers(tensor);
+    return value;
   }
 
   ints(values: readonly number[]): Value {
