@@ -1,0 +1,144 @@
+/** Products of matrices: MatMul, Gemm and the runtime's FusedMatMul. */
+import { floatAttribute } from "../../ir/attribute.ts";
+import { type Dim, unknownDim } from "../../ir/dim.ts";
+import { broadcastShapes, type Shape } from "../../ir/shape.ts";
+import { tensorType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { defineOp } from "../define.ts";
+import { rankOf } from "../facts.ts";
+import { broadcastTo } from "../kernels/elementwise.ts";
+import { multiplyMatrices } from "../kernels/matmul.ts";
+import { matmulGradients } from "../kernels/matmul-gradient.ts";
+import { countUp, permuteAxes } from "../kernels/rearrange.ts";
+import { fromNumbers, type NDArray } from "../ndarray.ts";
+import { float, int } from "../params.ts";
+
+export const MatMul = defineOp({
+  type: "MatMul",
+  versions: [1, 9, 13],
+  inputs: ["a", "b"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { a, b } }) => {
+    const type = a.tensorType ?? b.tensorType;
+    return [type && tensorType(type.dtype, productShape(a.tensorType?.shape, b.tensorType?.shape))];
+  },
+  evaluate: ({ in: { a, b }, exact }) => [multiplyMatrices(a, b, exact)],
+  precision: "low",
+  gradient: ({ in: { a, b: right }, grad, b }) => {
+    const gradients = matmulGradients(b, a, right, () => grad.y);
+    return { a: gradients.left, b: gradients.right };
+  },
+});
+
+export const Gemm = defineOp({
+  type: "Gemm",
+  versions: [1, 6, 7, 9, 11, 13],
+  inputs: ["a", "b", "c?"],
+  outputs: ["y"],
+  attributes: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
+  infer: ({ in: { a, b }, attrs: { transA, transB } }) => {
+    const type = a.tensorType ?? b.tensorType;
+    const rows = a.tensorType?.shape?.[transA === 0 ? 0 : 1] ?? unknownDim();
+    const columns = b.tensorType?.shape?.[transB === 0 ? 1 : 0] ?? unknownDim();
+    return [type && tensorType(type.dtype, [rows, columns])];
+  },
+  evaluate: ({ in: { a, b, c }, attrs: { alpha, beta, transA, transB }, exact }) => {
+    const [left, right] = [transposedIf(a, transA), transposedIf(b, transB)];
+    const product = multiplyMatrices(left, right, c === undefined ? exact : true, alpha);
+    if (c === undefined) return [product];
+    const added = broadcastTo(c, product.shape).toNumbers();
+    const sums = product.toNumbers().map((value, i) => value + beta * (added[i] ?? 0));
+    return [fromNumbers(a.dtype, product.shape, sums, exact)];
+  },
+  precision: "low",
+  // With A' and B' as they are multiplied: dA' = alpha g B'^T, dB' = alpha A'^T g, and transposed where A or B were.
+  gradient: ({ in: { a, b: right, c }, attrs: { alpha, beta, transA, transB }, grad, b }) => {
+    const product = (x: Value, y: Value, tx: boolean, ty: boolean): Value => multiply(b, x, y, tx, ty, alpha);
+    const [fromA, fromB] = [transA !== 0, transB !== 0];
+    return {
+      a: () => (fromA ? product(right, grad.y, fromB, true) : product(grad.y, right, false, !fromB)),
+      b: () => (fromB ? product(grad.y, a, true, fromA) : product(a, grad.y, !fromA, false)),
+      c: () => (beta === 1 || c === undefined ? grad.y : b.mul(grad.y, beta)),
+    };
+  },
+});
+
+export const FusedMatMul = defineOp({
+  type: "FusedMatMul",
+  domain: "com.microsoft",
+  versions: [1],
+  inputs: ["a", "b"],
+  outputs: ["y"],
+  attributes: { alpha: float(1), transA: int(0), transB: int(0), transBatchA: int(0), transBatchB: int(0) },
+  infer: ({ in: { a, b }, attrs }) => {
+    const type = a.tensorType ?? b.tensorType;
+    const [left, right] = [a.tensorType?.shape, b.tensorType?.shape].map((shape, index) => {
+      const perm = shape && fusedPerm(shape.length, ...sideOf(attrs, index));
+      return perm?.map((axis): Dim => shape?.[axis] ?? unknownDim());
+    });
+    return [type && tensorType(type.dtype, productShape(left, right))];
+  },
+  evaluate: ({ in: { a, b }, attrs, exact }) => {
+    const [left = a, right = b] = [a, b].map((x, index) =>
+      permuteAxes(x, fusedPerm(x.rank, ...sideOf(attrs, index))),
+    );
+    return [multiplyMatrices(left, right, exact, attrs.alpha)];
+  },
+  precision: "low",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { a, b: other }, attrs, b }) => {
+      const [left = a, right = other] = [a, other].map((x, index) =>
+        b.transpose(x, fusedPerm(rankOf(x), ...sideOf(attrs, index))),
+      );
+      const product = b.matmul(left, right);
+      return [attrs.alpha === 1 ? product : b.mul(product, attrs.alpha)];
+    },
+  },
+});
+
+interface FusedAttributes {
+  readonly transA: number;
+  readonly transB: number;
+  readonly transBatchA: number;
+  readonly transBatchB: number;
+}
+
+function sideOf(attrs: FusedAttributes, index: number): [boolean, boolean] {
+  return index === 0
+    ? [attrs.transA !== 0, attrs.transBatchA !== 0]
+    : [attrs.transB !== 0, attrs.transBatchB !== 0];
+}
+
+/**
+ * The order of axes in which FusedMatMul multiplies an operand. A transposed batch means that the first axis is the
+ * one before last: `[rows, batch..., columns]` (ContribOperators.md of ONNX Runtime).
+ */
+function fusedPerm(rank: number, transposed: boolean, batchTransposed: boolean): readonly number[] {
+  const perm = countUp(rank);
+  if (rank < 2) return perm;
+  const order = batchTransposed ? [...perm.slice(1, -1), 0, rank - 1] : perm;
+  if (!transposed) return order;
+  return [...order.slice(0, -2), ...order.slice(-2).reverse()];
+}
+
+/** Shape of a matrix product; vectors lose their axis. */
+function productShape(left: Shape | undefined, right: Shape | undefined): Shape | undefined {
+  if (left === undefined || right === undefined) return undefined;
+  const batch = broadcastShapes(left.slice(0, -2), right.slice(0, -2));
+  return batch && [...batch, ...left.slice(-2, -1), ...(right.length === 1 ? [] : right.slice(-1))];
+}
+
+function transposedIf(x: NDArray, flag: number): NDArray {
+  return flag === 0 ? x : permuteAxes(x, [1, 0]);
+}
+
+function multiply(b: OpBuilder, x: Value, y: Value, transA: boolean, transB: boolean, alpha: number): Value {
+  return b.op("Gemm", [x, y], {
+    alpha: alpha === 1 ? undefined : floatAttribute(alpha),
+    transA: transA ? 1 : undefined,
+    transB: transB ? 1 : undefined,
+  });
+}
