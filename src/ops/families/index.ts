@@ -21,6 +21,7 @@ import * as layerNorm from "./layer-norm.ts";
 import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
+import * as matmul from "./matmul.ts";
 import * as pad from "./pad.ts";
 import * as power from "./power.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
@@ -28,11 +29,14 @@ import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
+import * as selectElements from "./select-elements.ts";
 import * as shapeQuery from "./shape-query.ts";
 import * as slice from "./slice.ts";
 import * as softmax from "./softmax.ts";
 import * as sum from "./sum.ts";
+import * as topK from "./top-k.ts";
 import * as transpose from "./transpose.ts";
+import * as triangle from "./triangle.ts";
 import * as trigonometry from "./trigonometry.ts";
 import * as vectorNorm from "./vector-norm.ts";
 
@@ -60,6 +64,7 @@ export const families = [
   localResponse,
   logic,
   losses,
+  matmul,
   pad,
   power,
   reduceExtremum,
@@ -67,11 +72,14 @@ export const families = [
   reshape,
   scatter,
   select,
+  selectElements,
   shapeQuery,
   slice,
   softmax,
   sum,
+  topK,
   transpose,
+  triangle,
   trigonometry,
   vectorNorm,
 ] as const;
