@@ -1,7 +1,7 @@
 /** Lets the chosen method rewrite the modules that its options target. */
 import { z } from "zod";
 import { attachAdapter } from "../src/adapt/attach.ts";
-import type { BoundAdapter } from "../src/adapt/define.ts";
+import type { Adapter, BoundAdapter } from "../src/adapt/define.ts";
 import { adapterNames, findAdapter } from "../src/adapt/registry.ts";
 import { findBaseParameters, trainBaseParameters } from "../src/adapt/saved.ts";
 import { basePath, selectSites } from "../src/adapt/select.ts";
@@ -65,17 +65,21 @@ function countNew({ graph }: Model, before: number): number {
   return graph.inputs.length - before;
 }
 
+/** Finds a method. @throws DiagnosticError `E_METHOD_UNKNOWN`. */
+export function requireAdapter(name: string): Adapter {
+  const adapter = findAdapter(name, adapters);
+  if (adapter !== undefined) return adapter;
+  const names = adapterNames(adapters);
+  const near = nearNames(name, names);
+  throw adaptErrors.E_METHOD_UNKNOWN(name, near.length > 0 ? near : names);
+}
+
 /**
  * Finds a method and parses its options.
  *
  * @throws DiagnosticError `E_METHOD_UNKNOWN`, `E_UNKNOWN_OPTION`, or `E_BAD_OPTION` naming option, bound and value.
  */
 export function bindAdapter(name: string, options: GivenOptions): BoundAdapter {
-  const adapter = findAdapter(name, adapters);
-  if (adapter === undefined) {
-    const names = adapterNames(adapters);
-    const near = nearNames(name, names);
-    throw adaptErrors.E_METHOD_UNKNOWN(name, near.length > 0 ? near : names);
-  }
+  const adapter = requireAdapter(name);
   return adapter.bind(resolveOptions(`method "${name}"`, adapter.options, options));
 }

@@ -20,7 +20,7 @@ export interface CommonOptions {
 export function defineVerb(name: string, { description, examples }: VerbText): Command {
   return new Command(name)
     .description(description)
-    .addHelpText("after", () => `\n${formatExamples(examples)}`);
+    .addHelpText("afterAll", () => `\n${formatExamples(examples)}`);
 }
 
 /** Adds the options that every verb has, last in the help. */

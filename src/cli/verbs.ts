@@ -14,6 +14,12 @@ const groups = { make: "Compile:", look: "Look inside:", know: "Find out:" } as 
 
 export const verbs: readonly Verb[] = [
   {
+    name: "compile",
+    summary: "model + method + loss + optimizer -> training artifact",
+    group: groups.make,
+    load: async (terminal) => (await import("./compile.ts")).compileCommand(terminal),
+  },
+  {
     name: "gradient",
     summary: "the gradient of a model as a plain model",
     group: groups.make,
