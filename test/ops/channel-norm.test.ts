@@ -95,6 +95,7 @@ checkOp("images", { op: "MeanVarianceNormalization", inputs: [image] });
 checkOp("other axes", { op: "MeanVarianceNormalization", attributes: { axes: [1, -1] }, inputs: [image] });
 
 for (const [size, beta] of [
+  [1, 0.75],
   [3, 0.75],
   [4, 0.5],
   [5, 1],

@@ -2,6 +2,7 @@
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
+import { rankOf } from "../facts.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { float, int } from "../params.ts";
 
@@ -43,14 +44,17 @@ function reachOf(size: number): readonly [number, number] {
   return [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
 }
 
-/** Sums over the region of each channel, or over those channels in whose region it lies: a pooling with padding. */
+/** Sums over the region of each channel, or over those channels in whose region it lies: shifted copies, added. */
 function sumOverChannels(b: OpBuilder, x: Value, size: number, mirrored: boolean): Value {
-  const [below, above] = mirrored ? [...reachOf(size)].reverse() : reachOf(size);
-  const grid = b.unsqueeze(b.reshape(x, [0, 0, -1]), [1]);
-  const averages = b.op("AveragePool", [grid], {
-    kernel_shape: [size, 1],
-    pads: [below ?? 0, 0, above ?? 0, 0],
-    count_include_pad: 1,
+  if (size === 1) return x;
+  const [below, above] = reachOf(size);
+  const pads = new Array<number>(2 * rankOf(x)).fill(0);
+  pads[1] = mirrored ? above : below;
+  pads[rankOf(x) + 1] = mirrored ? below : above;
+  const padded = b.op("Pad", [x, b.ints(pads)]);
+  const shifted = Array.from({ length: size }, (_, start) => {
+    const end = start === size - 1 ? Number.MAX_SAFE_INTEGER : start - size + 1;
+    return b.slice(padded, { starts: [start], ends: [end], axes: [1] });
   });
-  return b.reshape(b.mul(averages, size), b.shape(x));
+  return shifted.reduce((sum, part) => b.add(sum, part));
 }
