@@ -30,6 +30,8 @@ export interface EncodeOptions {
 
 /** Of tokenizer.json only what we read ourselves; the library reads the rest. */
 const tokenizerSchema = z.looseObject({
+  // The library takes other types for one of these, or for a list of words.
+  model: z.looseObject({ type: z.enum(["BPE", "WordPiece", "Unigram"]).optional() }),
   padding: z.looseObject({ pad_id: z.int().nonnegative() }).nullish(),
 });
 
