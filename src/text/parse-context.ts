@@ -4,6 +4,7 @@ import { type DiagnosticError, nearNames } from "../diagnostics/define.ts";
 import { textErrors } from "../diagnostics/text.ts";
 import type { AttributeInt } from "../ir/attribute.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { ByteRange } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { Facts } from "./directive.ts";
 import { nestingLimit } from "./grammar.ts";
@@ -17,13 +18,28 @@ export interface ParseOptions {
   readonly folder?: string;
   /** `anywhere` trusts the text to name files outside of that folder, by absolute paths or `..`. */
   readonly locations?: "inside" | "anywhere";
+  /** Checks places of data in the way of whoever reads ONNX files, links and sizes included; instead of `locations`. */
+  readonly resolve?: ResolveData;
 }
+
+/** External data of a tensor as a text claims it. */
+export interface DataClaim {
+  readonly tensor: string;
+  readonly location: string;
+  readonly offset: number;
+  /** Undefined where the text leaves it out: the tensor's own size. */
+  readonly length: number | undefined;
+}
+
+/** Turns a claim on a file in `folder` into a range of `size` bytes. @throws DiagnosticError where it may not be read. */
+export type ResolveData = (claim: DataClaim, folder: string, size: number) => ByteRange;
 
 /** State of reading one document. */
 export interface ParseContext {
   readonly scanner: Scanner;
   readonly folder: string;
   readonly locations: "inside" | "anywhere";
+  readonly resolve: ResolveData | undefined;
   /** Names that stand-ins in the text stand for. */
   readonly aliases: ReadonlyMap<string, string>;
   /** Reads a graph whose nodes see the values of `outer`. */
@@ -132,7 +148,10 @@ export function readList(scanner: Scanner, close: string, readItem: () => void):
 export function locate({ scanner, folder, locations }: ParseContext, location: string, at: number): string {
   if (isAbsolute(location)) {
     if (locations === "anywhere") return location;
-  } else if (location !== "" && (locations === "anywhere" || !location.split(/[\\/]/).includes(".."))) {
+  } else if (
+    location !== "" &&
+    (locations === "anywhere" || !/^[a-z]:|\0|(^|[\\/])\.\.([\\/]|$)/i.test(location))
+  ) {
     return join(folder, location);
   }
   throw textErrors.E_TEXT_LOCATION(scanner.place(at), location, folder);

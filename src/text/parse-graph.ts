@@ -100,7 +100,8 @@ function readDeclaration(context: ParseContext, allowsData: boolean): Declaratio
   if (hasData && type === undefined) {
     throw textErrors.E_TEXT_SYNTAX(scanner.place(at), "a type before the name of data", JSON.stringify(name));
   }
-  const data = hasData && type !== undefined ? readData(context, type, facts.tensor ?? {}, at) : undefined;
+  const data =
+    hasData && type !== undefined ? readData(context, type, name, facts.tensor ?? {}, at) : undefined;
   scanner.rejectDirective();
   return { name, type, facts, data, at };
 }

@@ -53,10 +53,23 @@ export function parseGraph(text: string, options: ParseOptions = {}): Graph {
 function startDocument(text: string, options: ParseOptions): { context: ParseContext; directive: Directive } {
   const scanner = new Scanner(text, options.file);
   const directive = scanner.takeDirective("document");
-  const { file, folder = file === undefined ? process.cwd() : dirname(file), locations = "inside" } = options;
+  const {
+    file,
+    folder = file === undefined ? process.cwd() : dirname(file),
+    locations = "inside",
+    resolve: resolveData,
+  } = options;
   const aliases = directive.aliases ?? new Map<string, string>();
   return {
-    context: { scanner, folder: resolve(folder), locations, aliases, readBody: readGraph, depth: 0 },
+    context: {
+      scanner,
+      folder: resolve(folder),
+      locations,
+      resolve: resolveData,
+      aliases,
+      readBody: readGraph,
+      depth: 0,
+    },
     directive,
   };
 }

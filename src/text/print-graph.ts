@@ -77,17 +77,27 @@ function printNodes(graph: Graph, context: PrintContext, indent: string): string
   return lines.length === 0 ? "{}" : `{\n${lines.join("\n")}\n${indent}}`;
 }
 
-/** Inputs, outputs and initializers: a short list without directives on one line, else one value on each line. */
+/** Inputs, outputs and initializers: short lists without directives on one line, else one value on each line. */
 function printSignature({ head, inputs, outputs, initializers }: Signature, indent: string): string {
-  const flat = (entries: readonly Entry[]): string => entries.map(({ text }) => text).join(", ");
-  const fits = `${indent}${head} (${flat(inputs)}) => (${flat(outputs)})`.length <= lineWidth;
+  const fits = `${indent}${head} (${printFlat(inputs)}) => (${printFlat(outputs)})`.length <= lineWidth;
   const list = (entries: readonly Entry[]): string => {
-    const text = flat(entries);
-    const isPlain = entries.every(({ directive }) => directive === undefined);
-    return isPlain && (fits || text.length <= listWidth) ? text : printLines(entries, indent);
+    const isFlat = isPlain(entries) && (fits || printFlat(entries).length <= listWidth);
+    return isFlat ? printFlat(entries) : printLines(entries, indent);
   };
   const line = `${head} (${list(inputs)}) => (${list(outputs)})`;
-  return initializers.length === 0 ? line : `${line} <${printLines(initializers, indent)}>`;
+  if (initializers.length === 0) return line;
+  const lastLine = line.slice(line.lastIndexOf("\n") + 1);
+  const flatLength = indent.length + lastLine.length + printFlat(initializers).length;
+  const isFlat = isPlain(initializers) && flatLength < lineWidth;
+  return `${line} <${isFlat ? printFlat(initializers) : printLines(initializers, indent)}>`;
+}
+
+function isPlain(entries: readonly Entry[]): boolean {
+  return entries.every(({ directive }) => directive === undefined);
+}
+
+function printFlat(entries: readonly Entry[]): string {
+  return entries.map(({ text }) => text).join(", ");
 }
 
 function printLines(entries: readonly Entry[], indent: string): string {

@@ -81,7 +81,7 @@ test("the list of types widens the type of an initializer", () => {
   const graph = parseGraph("f () => () <float[2] w = {1, 2}, float[N] w, float[3] nobody> {}");
   const [w] = graph.initializers;
   expect(formatType(w?.type)).toBe("float32[N]");
-  expect(printGraph(graph)).toBe("f () => () <\n  float[2] w = {1, 2},\n  float[N] w\n> {}\n");
+  expect(printGraph(graph)).toBe("f () => () <float[2] w = {1, 2}, float[N] w> {}\n");
 });
 
 test("an initializer with the name of an input is its default", () => {
@@ -212,6 +212,19 @@ describe("external data", () => {
       range: { file: "/w.bin" },
     });
   });
+});
+
+test("who reads ONNX files can check the places of data", () => {
+  const claims: unknown[] = [];
+  const graph = parseGraph('f () => () <float[2] w = ["location": "../w", "offset": "4"]> {}', {
+    folder: "/models",
+    resolve: (...claim) => {
+      claims.push(claim);
+      return { file: "/checked", offset: 4, length: 8 };
+    },
+  });
+  expect(claims).toEqual([[{ tensor: "w", location: "../w", offset: 4, length: undefined }, "/models", 8]]);
+  expect([...graph.initializers][0]?.initializer?.source).toMatchObject({ range: { file: "/checked" } });
 });
 
 test("parseGraph and printGraph keep a graph", () => {
