@@ -11,7 +11,7 @@ const transforms = ["analysis", "rewrite", "autodiff", "pass", "adapt", "trainin
 const allowed: Readonly<Record<string, readonly string[]>> = {
   diagnostics: [],
   formats: ["diagnostics"],
-  data: ["diagnostics"],
+  data: ["diagnostics", "formats"],
   ir: ["diagnostics"],
   ops: ["diagnostics", "formats", "ir"],
   text: ["diagnostics", "ir", "ops"],

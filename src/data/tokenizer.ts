@@ -48,8 +48,12 @@ const configSchema = z.looseObject({
   clean_up_tokenization_spaces: z.boolean().nullish(),
 });
 
-/** Names of padding tokens that are usual where no configuration says which it is. */
-const usualPadTokens = ["[PAD]", "<pad>", "<|padding|>", "<|pad|>"];
+/** Names of tokens that are usual where no configuration says which it is. */
+const usualTokens = {
+  pad: ["[PAD]", "<pad>", "<|padding|>", "<|pad|>"],
+  bos: ["<s>", "<|begin_of_text|>", "<bos>"],
+  eos: ["</s>", "<|end_of_text|>", "<|endoftext|>", "<eos>"],
+};
 
 /** What we use of the library, whose own declarations do not resolve in ES modules (their imports lack extensions). */
 interface Library {
@@ -78,7 +82,9 @@ const anyToken = "\u0000";
 export class Tokenizer {
   /** Id that fills rows up; such positions are masked, so it is 0 where the tokenizer has no padding token. */
   readonly padId: number;
+  /** Begins a text; undefined where the vocabulary has no such token. */
   readonly bosId: number | undefined;
+  /** Ends a text. */
   readonly eosId: number | undefined;
   /** Longest input of the model, if tokenizer_config.json says so. */
   readonly modelMaxLength: number | undefined;
@@ -101,10 +107,11 @@ export class Tokenizer {
     }
     const idOf = (token: string | null | undefined): number | undefined =>
       token === null || token === undefined ? undefined : this.#library.token_to_id(token);
-    this.bosId = idOf(settings.bos_token);
-    this.eosId = idOf(settings.eos_token);
-    const usual = usualPadTokens.map(idOf).find((id) => id !== undefined);
-    this.padId = idOf(settings.pad_token) ?? saved.padding?.pad_id ?? usual ?? 0;
+    const usual = (kind: keyof typeof usualTokens): number | undefined =>
+      usualTokens[kind].map(idOf).find((id) => id !== undefined);
+    this.bosId = idOf(settings.bos_token) ?? usual("bos");
+    this.eosId = idOf(settings.eos_token) ?? usual("eos");
+    this.padId = idOf(settings.pad_token) ?? saved.padding?.pad_id ?? usual("pad") ?? 0;
     const limit = settings.model_max_length ?? Number.POSITIVE_INFINITY;
     // Transformers writes 1e30 where the length has no limit.
     this.modelMaxLength = limit < 2 ** 31 ? Math.floor(limit) : undefined;

@@ -79,6 +79,11 @@ describe("special tokens", () => {
     expect(open("sentencepiece").padId).toBe(0);
   });
 
+  it("finds the tokens that begin and end a text by their usual names", () => {
+    expect(open("sentencepiece")).toMatchObject({ bosId: 1, eosId: 2 });
+    expect(open("wordpiece")).toMatchObject({ bosId: undefined, eosId: undefined });
+  });
+
   it("keeps special tokens out of decoded text unless asked", () => {
     const tokenizer = open("wordpiece");
     const { ids: encoded } = tokenizer.encode("the cat");
@@ -108,7 +113,7 @@ describe("special tokens", () => {
       join(folder, "tokenizer_config.json"),
       JSON.stringify({ model_max_length: 1e30, pad_token: null }),
     );
-    expect(Tokenizer.open(path)).toMatchObject({ padId: 1, bosId: undefined, modelMaxLength: undefined });
+    expect(Tokenizer.open(path)).toMatchObject({ padId: 1, modelMaxLength: undefined });
     writeFileSync(join(folder, "tokenizer_config.json"), JSON.stringify({ pad_token: 3 }));
     expect(() => Tokenizer.open(path)).toThrow(/E_TOKENIZER[\s\S]*pad_token/);
   });
