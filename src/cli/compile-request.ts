@@ -15,7 +15,7 @@ import { OptionText, parseCall } from "../pass/syntax.ts";
 import { floatOutputs, peftTaskTypes, type TaskName, taskNames } from "../training/tasks.ts";
 import type { CompileOptions } from "./compile-options.ts";
 import { type Config, readConfig } from "./config-file.ts";
-import { type MethodArguments, readMethodArguments } from "./method-flags.ts";
+import { readMethodArguments } from "./method-flags.ts";
 import { usePlugIns } from "./plug-ins.ts";
 
 /** What the command line says, found and checked before the model is read. */
@@ -105,7 +105,8 @@ export function makeRequest(choice: Choice, options: CompileOptions, model: Mode
 
 /** The task that a folder's `task_type` names, where it names one alone: SEQ_CLS covers three. */
 function taskOfAdapter(adapter: PeftFolder | undefined): TaskName | undefined {
-  const tasks = taskNames.filter((task) => peftTaskTypes[task] === adapter?.taskType);
+  const type = adapter?.taskType ?? undefined;
+  const tasks = type === undefined ? [] : taskNames.filter((task) => peftTaskTypes[task] === type);
   return tasks.length === 1 ? tasks[0] : undefined;
 }
 

@@ -66,6 +66,11 @@ export function internalMessage(error: unknown): string {
   return text.startsWith("internal:") ? text : `internal: ${text}`;
 }
 
+/** The lines of a stack without the message before them. */
+function framesOf({ stack = "" }: Error): string {
+  return stack.slice(Math.max(0, stack.search(/^ {4}at /m)));
+}
+
 function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause === undefined ? "" : `\ncaused by ${stackOf(error.cause)}`;

@@ -86,9 +86,13 @@ function planLoss(
   task: TaskName,
   columns: number | undefined,
 ): TrainingPlan["loss"] {
-  if (settings.loss !== undefined) return settings.loss;
+  const usual = taskLoss(task, columns);
+  if (settings.loss !== undefined) {
+    // Options that the task sets, such as the shift of a language model, hold where the loss is its own.
+    if (settings.loss.name !== usual.loss) return settings.loss;
+    return { ...settings.loss, options: { ...usual.options, ...settings.loss.options } };
+  }
   const existing = lossOutput(graph);
   if (existing !== undefined && settings.task === "auto") return { name: "existing", options: {}, logits: existing.name };
-  const { loss, options } = taskLoss(task, columns);
-  return { name: loss, options, logits: task === "feature" ? "*" : "" };
+  return { name: usual.loss, options: usual.options, logits: task === "feature" ? "*" : "" };
 }
