@@ -9,7 +9,7 @@ import { Random } from "./random.ts";
  * Order of the examples of an epoch: as they are, each once in random order, or drawn at random with repetition (as
  * many as there are).
  */
-export type RowOrder = BatchesState["order"];
+type RowOrder = BatchesState["order"];
 
 export interface BatchesOptions {
   /** Examples of a batch. */

@@ -40,7 +40,7 @@ export function multiLabelNames(column: Column, { count }: LabelNameOptions = {}
 }
 
 /** Between the names of one cell in csv and tsv; JSON lines have lists. */
-export const listSeparator = "|";
+const listSeparator = "|";
 
 function orderNames(labels: readonly string[], file: string, count: number | undefined): string[] {
   const names = [...new Set(labels)];

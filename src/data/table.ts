@@ -20,7 +20,7 @@ export interface Table {
 }
 
 /** `label-text`: a label, a space, and the text up to the end of the line, as TREC and fastText have it. */
-export type TableFormat = "csv" | "tsv" | "jsonl" | "label-text";
+type TableFormat = "csv" | "tsv" | "jsonl" | "label-text";
 
 const extensions: Readonly<Record<string, TableFormat>> = {
   ".csv": "csv",
