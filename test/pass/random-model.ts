@@ -41,9 +41,11 @@ const lastIndex = 2 ** 31 - 1;
 const axisOf = (x: Value, choice: number): number | undefined =>
   rankOf(x) === 0 ? undefined : choice % rankOf(x);
 
-/** Dimension `axis` the way the tracing exporter reads it. */
+/** Dimension `axis` in the two ways of the tracing exporter. */
 function tracedDim(b: OpBuilder, x: Value, axis: number): Value {
-  return b.slice(b.op("Shape", [x]), { starts: [axis], ends: [axis + 1], axes: [0] });
+  const shape = b.op("Shape", [x]);
+  if (axis % 2 === 1) return b.slice(shape, { starts: [axis], ends: [axis + 1], axes: [0] });
+  return b.unsqueeze(b.op("Gather", [shape, b.int(axis)], { axis: 0 }), [0]);
 }
 
 /** The whole shape of `x`, one dimension at a time. */
