@@ -23,13 +23,7 @@ export function dtypeOfName(name: string): DType | undefined {
 }
 
 /** Words that start a type which is no plain tensor. */
-export const typeConstructors: ReadonlySet<string> = new Set([
-  "seq",
-  "map",
-  "optional",
-  "sparse_tensor",
-  "opaque",
-]);
+const typeConstructors: ReadonlySet<string> = new Set(["seq", "map", "optional", "sparse_tensor", "opaque"]);
 
 /** Whether an identifier starts a type, so that a name spelled the same must be quoted. */
 export function isTypeWord(word: string): boolean {

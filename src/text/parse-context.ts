@@ -23,7 +23,7 @@ export interface ParseOptions {
 }
 
 /** External data of a tensor as a text claims it. */
-export interface DataClaim {
+interface DataClaim {
   readonly tensor: string;
   readonly location: string;
   readonly offset: number;
@@ -32,7 +32,7 @@ export interface DataClaim {
 }
 
 /** Turns a claim on a file in `folder` into a range of `size` bytes. @throws DiagnosticError where it may not be read. */
-export type ResolveData = (claim: DataClaim, folder: string, size: number) => ByteRange;
+type ResolveData = (claim: DataClaim, folder: string, size: number) => ByteRange;
 
 /** State of reading one document. */
 export interface ParseContext {

@@ -72,7 +72,7 @@ function readConstructed(
 }
 
 /** Consumes identifiers joined by dots. */
-export function readDottedName({ scanner, aliases }: TypeContext): string {
+function readDottedName({ scanner, aliases }: TypeContext): string {
   let name = scanner.identifier("a name");
   while (scanner.matches(".")) name += `.${scanner.identifier("a name after the dot")}`;
   return aliases.get(name) ?? name;

@@ -24,6 +24,6 @@ export function describeTensor(
 }
 
 /** The text, or undefined where it is empty. */
-export function someText(text: string): string | undefined {
+function someText(text: string): string | undefined {
   return text === "" ? undefined : text;
 }

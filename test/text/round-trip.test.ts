@@ -6,7 +6,7 @@ import { verifyModel } from "../../src/ir/verify.ts";
 import { parseModel } from "../../src/text/parse.ts";
 import { printModel } from "../../src/text/print.ts";
 import { describeModel } from "./describe-model.ts";
-import { samples } from "./samples.ts";
+import { samples } from "./samples/index.ts";
 
 describe.each(Object.entries(samples))("%s", (_name, make) => {
   const options = { folder: "/models/a", locations: "anywhere" } as const;
