@@ -22,7 +22,9 @@ export default definePass({
   run: (model, { options, stat, remark }) => {
     const report = rewriteModel(model, rules);
     for (const [name, count] of report.applied) stat(name, count);
-    if (options.refusals) for (const [reason, count] of report.refused) remark(`${reason} (${count === 1 ? "1 node" : `${count} nodes`})`);
+    if (options.refusals)
+      for (const [reason, count] of report.refused)
+        remark(`${reason} (${count === 1 ? "1 node" : `${count} nodes`})`);
     if (!report.converged) remark("stopped before no rule fitted any more");
     return report.changed;
   },

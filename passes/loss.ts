@@ -17,7 +17,10 @@ export default definePass({
   options: z.strictObject({
     kind: z.string().default("cross-entropy").describe("name of the loss"),
     options: z.string().default("{}").describe("options of the loss as JSON"),
-    logits: z.string().default("").describe("output that is judged; `*` is every float output, each against a target of its own"),
+    logits: z
+      .string()
+      .default("")
+      .describe("output that is judged; `*` is every float output, each against a target of its own"),
   }),
   statistics: { terms: "outputs judged" },
   run: (model, { options, stat }) => {
@@ -25,7 +28,14 @@ export default definePass({
     const b = new OpBuilder({ graph }, model.opset);
     const loss = losses.find(({ name }) => name === options.kind);
     if (loss === undefined) {
-      throw trainingErrors.E_LOSS_UNKNOWN(options.kind, nearNames(options.kind, losses.map(({ name }) => name)), losses.map(({ name }) => name));
+      throw trainingErrors.E_LOSS_UNKNOWN(
+        options.kind,
+        nearNames(
+          options.kind,
+          losses.map(({ name }) => name),
+        ),
+        losses.map(({ name }) => name),
+      );
     }
     const judged = chooseOutputs(floatOutputs(graph), logitsOutput(graph), options.logits);
     const many = options.logits === "*";
@@ -44,18 +54,23 @@ export default definePass({
     });
     stat("terms", terms.length);
     const [first, ...rest] = terms;
-    if (first === undefined) throw trainingErrors.E_NO_OUTPUT(graph.outputs.map((o) => `${o.name}: ${formatType(o.type)}`));
+    if (first === undefined)
+      throw trainingErrors.E_NO_OUTPUT(graph.outputs.map((o) => `${o.name}: ${formatType(o.type)}`));
     const total = rest.reduce((sum, term) => b.add(sum, term.loss), first.loss);
     const count = rest.reduce((sum, term) => b.add(sum, term.count), first.count);
-    for (const input of graph.inputs) if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });
-    for (const output of graph.outputs) setRole(output, judged.includes(output) && !many ? "logits" : "output");
+    for (const input of graph.inputs)
+      if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });
+    for (const output of graph.outputs)
+      setRole(output, judged.includes(output) && !many ? "logits" : "output");
     addOutput(total, "loss");
     addOutput(count, "tokens");
     return true;
 
     function addOutput(value: Value, name: "loss" | "tokens"): void {
       value.name = name;
-      graph.addOutput(name === "loss" ? setRole(value, "loss") : setRole(value, "metric", { kind: "tokens" }));
+      graph.addOutput(
+        name === "loss" ? setRole(value, "loss") : setRole(value, "metric", { kind: "tokens" }),
+      );
     }
   },
 });
@@ -64,6 +79,10 @@ function chooseOutputs(floats: readonly Value[], usual: Value | undefined, wante
   if (wanted === "*") return floats;
   if (wanted === "") return usual === undefined ? [] : [usual];
   const found = floats.filter(({ name }) => name === wanted);
-  if (found.length === 0) throw trainingErrors.E_OUTPUT_NOT_FOUND(wanted, floats.map(({ name }) => name));
+  if (found.length === 0)
+    throw trainingErrors.E_OUTPUT_NOT_FOUND(
+      wanted,
+      floats.map(({ name }) => name),
+    );
   return found;
 }

@@ -15,7 +15,11 @@ export default definePass({
   options: z.strictObject({
     kind: z.string().default("adamw").describe("name of the optimizer"),
     options: z.string().default("{}").describe("its options as JSON"),
-    clip: z.number().nonnegative().default(0).describe("global norm to which gradients are cut down; 0 does not"),
+    clip: z
+      .number()
+      .nonnegative()
+      .default(0)
+      .describe("global norm to which gradients are cut down; 0 does not"),
     ...scalingOptions,
   }),
   statistics: { nodes: "nodes added" },

@@ -6,14 +6,19 @@ import { listOracleCases } from "./oracle/oracle-set.ts";
 
 const cases = listOracleCases();
 const built = cases.filter(({ name }) => isBuilt(name));
-const missing = [...new Set(cases.filter(({ name }) => !isBuilt(name)).map(({ model, name }) => `${model}/${name}`))];
+const missing = [
+  ...new Set(cases.filter(({ name }) => !isBuilt(name)).map(({ model, name }) => `${model}/${name}`)),
+];
 let passed = 0;
 
 describe("oracle", () => {
-  it.each(built.map((item) => ({ title: `${item.model}/${item.name} ${item.exported}`, item })))("$title", async ({ item }) => {
-    await checkCase(item);
-    passed += 1;
-  });
+  it.each(built.map((item) => ({ title: `${item.model}/${item.name} ${item.exported}`, item })))(
+    "$title",
+    async ({ item }) => {
+      await checkCase(item);
+      passed += 1;
+    },
+  );
 
   it("knows at least one case", () => expect(built.length).toBeGreaterThan(0));
 });

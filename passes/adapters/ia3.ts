@@ -12,7 +12,9 @@ const options = z.strictObject({
     .union([z.string(), z.array(z.string())])
     .nullable()
     .default(null)
-    .describe("targets whose inputs are scaled instead of their outputs; matched by plain suffix, or as a regular expression"),
+    .describe(
+      "targets whose inputs are scaled instead of their outputs; matched by plain suffix, or as a regular expression",
+    ),
   init_ia3_weights: z.boolean().default(true).describe("true: factors start at 1; false: normal"),
   target_modules,
   exclude_modules,
@@ -41,7 +43,8 @@ export default defineAdapter({
   peftType: "IA3",
   summary: "Scales outputs (or, for feed-forward modules, inputs) of frozen layers by learned factors",
   formula: "y = l * (W x + b), or W (l * x) + b in feed-forward modules",
-  paper: "Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, https://arxiv.org/abs/2205.05638",
+  paper:
+    "Liu et al. 2022, Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, https://arxiv.org/abs/2205.05638",
   options,
   peftConfig: { fan_in_fan_out: false },
   sites: ["linear", "conv"],
@@ -67,7 +70,9 @@ export default defineAdapter({
     return scaled(b.mul(weight, l));
 
     function scaled(merged: typeof weight): { weight: typeof weight; bias?: typeof weight } {
-      return feedforward || bias === undefined ? { weight: merged } : { weight: merged, bias: b.mul(bias, b.reshape(l, [-1])) };
+      return feedforward || bias === undefined
+        ? { weight: merged }
+        : { weight: merged, bias: b.mul(bias, b.reshape(l, [-1])) };
     }
   },
 });

@@ -14,9 +14,17 @@ const options = z.strictObject({
   init_lora_weights: z
     .union([z.boolean(), z.enum(["gaussian", "orthogonal"])])
     .default(true)
-    .describe("true: A Kaiming uniform, B zero; gaussian: A normal with deviation 1/r; orthogonal: both, product zero; false: both random"),
-  bias: z.enum(["none", "all", "lora_only"]).default("none").describe("which biases of the base model are trained, too"),
-  rank_pattern: z.record(z.string(), z.int().min(1)).default({}).describe("ranks by regular expression over the end of a path"),
+    .describe(
+      "true: A Kaiming uniform, B zero; gaussian: A normal with deviation 1/r; orthogonal: both, product zero; false: both random",
+    ),
+  bias: z
+    .enum(["none", "all", "lora_only"])
+    .default("none")
+    .describe("which biases of the base model are trained, too"),
+  rank_pattern: z
+    .record(z.string(), z.int().min(1))
+    .default({})
+    .describe("ranks by regular expression over the end of a path"),
   alpha_pattern: z.record(z.string(), z.number()).default({}).describe("lora_alpha in the same way"),
   ...targetOptions,
 });
@@ -33,7 +41,8 @@ export default defineAdapter({
   peftType: "LORA",
   summary: "Adds a trainable low-rank product to frozen linear, convolution and embedding weights",
   formula: "y = W x + b + s B A x, with s = lora_alpha / r",
-  paper: "Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models, https://arxiv.org/abs/2106.09685",
+  paper:
+    "Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models, https://arxiv.org/abs/2106.09685",
   options,
   peftConfig: {
     alora_invocation_tokens: null,
@@ -60,8 +69,10 @@ export default defineAdapter({
   },
   sites: ["linear", "conv", "embedding"],
   accepts: (site, o) => {
-    if (site.kind === "conv" && o.r % site.groups !== 0) return `rank ${o.r} is not a multiple of its ${site.groups} groups`;
-    if (o.init_lora_weights === "orthogonal" && o.r % 2 !== 0) return `orthogonal initialisation needs an even rank, not ${o.r}`;
+    if (site.kind === "conv" && o.r % site.groups !== 0)
+      return `rank ${o.r} is not a multiple of its ${site.groups} groups`;
+    if (o.init_lora_weights === "orthogonal" && o.r % 2 !== 0)
+      return `orthogonal initialisation needs an even rank, not ${o.r}`;
     return true;
   },
   optionsFor: (o, path) => ({
@@ -139,7 +150,8 @@ function shapesOf(site: Site, r: number): [readonly number[], readonly number[]]
 function initializersOf(site: Site, { r, init_lora_weights: init }: Options): [Initializer, Initializer] {
   if (site.kind === "embedding") return init === false ? [normal(1), normal(1)] : [filled(0), normal(1)];
   if (init === "gaussian") return [normal(1 / r), filled(0)];
-  if (init === "orthogonal" && site.kind === "linear") return orthogonalPair(r, site.inFeatures, site.outFeatures, site.path);
+  if (init === "orthogonal" && site.kind === "linear")
+    return orthogonalPair(r, site.inFeatures, site.outFeatures, site.path);
   return [kaimingUniform(), init === false ? kaimingUniform() : filled(0)];
 }
 

@@ -10,9 +10,20 @@ import { defineLoss } from "../../src/training/define-loss.ts";
 const options = z.strictObject({
   labels: z.string().default("labels").describe("batch field with class ids"),
   ignore_index: z.int().default(-100).describe("label of positions that do not count"),
-  label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
-  class_weights: z.array(z.number().nonnegative()).default([]).describe("factor of each class, all 1 where empty"),
-  shift: z.boolean().default(false).describe("judge position t by label t + 1, as a causal language model does"),
+  label_smoothing: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe("share of the target spread over all classes"),
+  class_weights: z
+    .array(z.number().nonnegative())
+    .default([])
+    .describe("factor of each class, all 1 where empty"),
+  shift: z
+    .boolean()
+    .default(false)
+    .describe("judge position t by label t + 1, as a causal language model does"),
 });
 
 export default defineLoss({
@@ -27,12 +38,14 @@ export default defineLoss({
     // An ignored label may be no class at all: read class 0 there, and multiply by 0.
     const safe = b.where(counts, wanted, b.int(0));
     const mask = b.cast(counts, "float32");
-    const weights = o.class_weights.length > 0 ? b.constant(float32Tensor(o.class_weights), "class_weights") : undefined;
+    const weights =
+      o.class_weights.length > 0 ? b.constant(float32Tensor(o.class_weights), "class_weights") : undefined;
     const factor = weights === undefined ? mask : b.mul(mask, b.gather(weights, safe));
     const total = b.reduceSum(factor, undefined, false);
     const picked = b.squeeze(b.op("GatherElements", [logp, b.unsqueeze(safe, [-1])], { axis: -1 }), [-1]);
     const hard = b.reduceSum(b.mul(b.neg(picked), factor), undefined, false);
-    const sum = o.label_smoothing === 0 ? hard : smoothed(b, { logp, hard, mask, weights, share: o.label_smoothing });
+    const sum =
+      o.label_smoothing === 0 ? hard : smoothed(b, { logp, hard, mask, weights, share: o.label_smoothing });
     // Without any labelled position PyTorch's mean is 0 / 0; 0 keeps such a batch from ending a run.
     const loss = b.div(sum, b.max(total, 1e-12));
     return { loss, count: b.reduceSum(mask, undefined, false) };
@@ -61,7 +74,8 @@ function smoothed(b: OpBuilder, { logp, hard, mask, weights, share }: Smoothing)
   const perClass = b.neg(weights === undefined ? logp : b.mul(logp, weights));
   const even = b.mul(b.reduceSum(perClass, [-1], false), mask);
   const classes: Dim = dimOf(logp, -1);
-  const evenShare = typeof classes === "number" ? b.scalar(share / classes, "float32") : shareOf(b, logp, share);
+  const evenShare =
+    typeof classes === "number" ? b.scalar(share / classes, "float32") : shareOf(b, logp, share);
   return b.add(b.mul(hard, 1 - share), b.mul(b.reduceSum(even, undefined, false), evenShare));
 }
 

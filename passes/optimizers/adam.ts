@@ -9,7 +9,11 @@ export default defineOptimizer({
   paper: "Kingma and Ba 2014, Adam: A Method for Stochastic Optimization, https://arxiv.org/abs/1412.6980",
   options: z.strictObject({
     ...momentOptions,
-    weight_decay: z.number().nonnegative().default(0).describe("factor of the parameter that is added to its gradient"),
+    weight_decay: z
+      .number()
+      .nonnegative()
+      .default(0)
+      .describe("factor of the parameter that is added to its gradient"),
   }),
   state: () => ["m", "v"],
   update: (context) => {

@@ -6,10 +6,15 @@ import { momentOptions, momentStep } from "./core/moments.ts";
 export default defineOptimizer({
   name: "adamw",
   summary: "Adam with decoupled weight decay",
-  paper: "Loshchilov and Hutter 2017, Decoupled Weight Decay Regularization, https://arxiv.org/abs/1711.05101",
+  paper:
+    "Loshchilov and Hutter 2017, Decoupled Weight Decay Regularization, https://arxiv.org/abs/1711.05101",
   options: z.strictObject({
     ...momentOptions,
-    weight_decay: z.number().nonnegative().default(0.01).describe("share of lr by which every parameter shrinks"),
+    weight_decay: z
+      .number()
+      .nonnegative()
+      .default(0.01)
+      .describe("share of lr by which every parameter shrinks"),
   }),
   state: () => ["m", "v"],
   update: (context) => {

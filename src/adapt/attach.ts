@@ -21,7 +21,12 @@ export interface AttachOptions {
 }
 
 /** Adapts every site in place. Several calls of one module share its parameters. */
-export function attachAdapter(graph: Graph, adapter: BoundAdapter, sites: readonly Site[], options: AttachOptions): void {
+export function attachAdapter(
+  graph: Graph,
+  adapter: BoundAdapter,
+  sites: readonly Site[],
+  options: AttachOptions,
+): void {
   const shared = new Map<string, Record<string, Value>>();
   for (const site of sites) {
     const path = basePath(site);
@@ -34,7 +39,10 @@ export function attachAdapter(graph: Graph, adapter: BoundAdapter, sites: readon
 function addParameters(graph: Graph, adapter: BoundAdapter, site: Site, seed: number): Record<string, Value> {
   const specs = Object.entries(adapter.parameters(site));
   return Object.fromEntries(
-    specs.map(([name, spec]) => [name, addParameter(graph, `${keyPrefix}${basePath(site)}.${spec.key}`, spec, seed)]),
+    specs.map(([name, spec]) => [
+      name,
+      addParameter(graph, `${keyPrefix}${basePath(site)}.${spec.key}`, spec, seed),
+    ]),
   );
 }
 

@@ -20,7 +20,8 @@ export function filled(value: number): Initializer {
 
 /** Uniform between `-bound` and `bound`. */
 export function uniform(bound: number): Initializer {
-  return (shape, random) => Float32Array.from({ length: sizeOf(shape) }, () => (2 * random.uniform() - 1) * bound);
+  return (shape, random) =>
+    Float32Array.from({ length: sizeOf(shape) }, () => (2 * random.uniform() - 1) * bound);
 }
 
 /** Normal with mean 0 and the given standard deviation. */

@@ -1,10 +1,11 @@
 /** Trainable tensors in the graph: inputs with a checkpoint key, whose default is their starting value. */
+
+import { Random } from "../data/random.ts";
 import type { Graph } from "../ir/graph.ts";
 import { setRole } from "../ir/role.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
-import { Random } from "../data/random.ts";
 import type { ParameterSpec } from "./define.ts";
 import { seedFor } from "./initializers.ts";
 

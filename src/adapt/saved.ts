@@ -34,7 +34,10 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
     for (const use of parameter.uses) claimed.add(use);
   };
   for (const site of sites) {
-    for (const [name, part] of [["weight", site.weight], ["bias", site.bias]] as const) {
+    for (const [name, part] of [
+      ["weight", site.weight],
+      ["bias", site.bias],
+    ] as const) {
       if (part === undefined) continue;
       const use = part.reader.useAt(part.operand);
       if (use === undefined) throw new InternalError(`site "${site.path}" does not read its ${name}`);
@@ -46,7 +49,9 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
     const name = parseParameterName(value.name);
     const dtype = value.initializer?.dtype;
     if (name === undefined || dtype === undefined || !isFloat(dtype)) continue;
-    const uses = [...value.uses].filter((use) => !claimed.has(use) && !isClaimedThroughTranspose(use, claimed));
+    const uses = [...value.uses].filter(
+      (use) => !claimed.has(use) && !isClaimedThroughTranspose(use, claimed),
+    );
     if (uses.length > 0) add({ module: name.module, name: name.parameter, value, storedAs: "torch", uses });
   }
   return [...found.values()];
@@ -73,7 +78,11 @@ export interface SavedOptions {
 }
 
 /** Turns the chosen parameters into trainable inputs. Gives their checkpoint keys. */
-export function trainBaseParameters(graph: Graph, parameters: readonly BaseParameter[], options: SavedOptions): string[] {
+export function trainBaseParameters(
+  graph: Graph,
+  parameters: readonly BaseParameter[],
+  options: SavedOptions,
+): string[] {
   const keys: string[] = [];
   for (const parameter of parameters) {
     const key = trainedKey(parameter, options);
@@ -107,7 +116,13 @@ function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { op
 }
 
 /** The trainable value as the operand at hand wants it: transposed where stored layout and reader differ. */
-function orient(graph: Graph, input: Value, { value, storedAs }: BaseParameter, use: Use, opset: number): Value {
+function orient(
+  graph: Graph,
+  input: Value,
+  { value, storedAs }: BaseParameter,
+  use: Use,
+  opset: number,
+): Value {
   if (use.kind === "output") throw new InternalError("an output is not an operand");
   let flips = storedAs === "transposed" ? 1 : 0;
   for (let at = use.node.input(use.index); at !== undefined && at !== value; at = at.producer?.input(0)) {

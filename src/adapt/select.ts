@@ -26,7 +26,11 @@ export interface Selection {
  *
  * @throws DiagnosticError `E_NO_SITES`, `E_TARGET_MISSING`, `E_TARGET_NOT_FOUND`, `E_TARGET_ALL_EXCLUDED`, `E_SITE_REFUSED`.
  */
-export function selectSites(adapter: BoundAdapter, options: TargetOptions, context: SelectContext): Selection {
+export function selectSites(
+  adapter: BoundAdapter,
+  options: TargetOptions,
+  context: SelectContext,
+): Selection {
   const { sites, model } = context;
   const paths = [...new Set(sites.map((site) => site.path))];
   if (sites.length === 0) throw adaptErrors.E_NO_SITES(model);
@@ -39,8 +43,11 @@ export function selectSites(adapter: BoundAdapter, options: TargetOptions, conte
   const label = typeof targets === "string" ? targets : targets.join(", ");
   const matched = sites.filter((site) => isTargeted(options, basePath(site)));
   if (matched.length === 0) {
-    const ignoringExclusion = sites.filter((site) => isTargeted({ ...options, exclude_modules: null }, basePath(site)));
-    if (ignoringExclusion.length > 0) throw adaptErrors.E_TARGET_ALL_EXCLUDED(label, String(options.exclude_modules));
+    const ignoringExclusion = sites.filter((site) =>
+      isTargeted({ ...options, exclude_modules: null }, basePath(site)),
+    );
+    if (ignoringExclusion.length > 0)
+      throw adaptErrors.E_TARGET_ALL_EXCLUDED(label, String(options.exclude_modules));
     throw adaptErrors.E_TARGET_NOT_FOUND(label, nearTargets([targets].flat(), paths), paths);
   }
   const free = matched.filter(isFree);
@@ -60,16 +67,23 @@ function selectAllLinear(
 ): Selection {
   const excluded = options.exclude_modules;
   const open = sites.filter(
-    (site) => isFree(site) && !(excluded !== null && matchesNames(excluded, basePath(site))) && adapter.accepts(site) === true,
+    (site) =>
+      isFree(site) &&
+      !(excluded !== null && matchesNames(excluded, basePath(site))) &&
+      adapter.accepts(site) === true,
   );
   const linear = open.filter((site) => site.kind === "linear");
   const inner = linear.filter((site) => site !== head && basePath(site) !== (head && basePath(head)));
   if (inner.length > 0) return { sites: inner, remarks: [] };
   const convolutions = open.filter((site) => site.kind === "conv" && adapter.sites.includes("conv"));
   if (convolutions.length > 0) {
-    return { sites: convolutions, remarks: ["all-linear: the model has no linear layer but its head; its convolutions are adapted"] };
+    return {
+      sites: convolutions,
+      remarks: ["all-linear: the model has no linear layer but its head; its convolutions are adapted"],
+    };
   }
-  if (linear.length > 0) return { sites: linear, remarks: ["all-linear: only the head is left, so the head is adapted"] };
+  if (linear.length > 0)
+    return { sites: linear, remarks: ["all-linear: only the head is left, so the head is adapted"] };
   throw adaptErrors.E_NO_SITES(model);
 }
 

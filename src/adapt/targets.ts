@@ -8,7 +8,9 @@ export const targetOptions = {
   target_modules: names
     .nullable()
     .default(null)
-    .describe("modules to adapt: a list of path suffixes, a regular expression for the whole path, or all-linear"),
+    .describe(
+      "modules to adapt: a list of path suffixes, a regular expression for the whole path, or all-linear",
+    ),
   exclude_modules: names.nullable().default(null).describe("modules to leave alone, matched in the same way"),
   layers_to_transform: z
     .union([z.int().nonnegative(), z.array(z.int().nonnegative())])

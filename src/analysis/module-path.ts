@@ -75,7 +75,9 @@ export class ModuleTree {
 function scopePath(node: Node): string | undefined {
   const scopes = node.metadata.get("pkg.torch.onnx.name_scopes");
   if (scopes === undefined) return undefined;
-  const parts = [...scopes.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)].map((match) => match[1] ?? match[2] ?? "");
+  const parts = [...scopes.matchAll(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/g)].map(
+    (match) => match[1] ?? match[2] ?? "",
+  );
   const path = parts.at(-2);
   return path === "" ? undefined : path;
 }

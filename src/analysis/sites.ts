@@ -159,7 +159,8 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
   const found = traceWeight(node, 0);
   const ids = node.input(1);
   const dims = found?.value.initializer?.dims ?? [];
-  if (found === undefined || ids === undefined || dims.length !== 2 || constantOf(ids) !== undefined) return undefined;
+  if (found === undefined || ids === undefined || dims.length !== 2 || constantOf(ids) !== undefined)
+    return undefined;
   const [rows = 0, width = 0] = found.flipped ? [dims[1], dims[0]] : dims;
   return {
     kind: "embedding",
@@ -167,7 +168,12 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
     node,
     x: ids,
     y: node.output(),
-    weight: { value: found.value, storedAs: found.flipped ? "transposed" : "torch", reader: node, operand: 0 },
+    weight: {
+      value: found.value,
+      storedAs: found.flipped ? "transposed" : "torch",
+      reader: node,
+      operand: 0,
+    },
     bias: undefined,
     rows,
     width,
@@ -184,7 +190,9 @@ function traceWeight(node: Node, operand: number): { value: Value; flipped: bool
     value = producer.input(0);
   }
   const tensor = constantOf(value);
-  return value === undefined || tensor === undefined || !isFloat(tensor.dtype) ? undefined : { value, flipped };
+  return value === undefined || tensor === undefined || !isFloat(tensor.dtype)
+    ? undefined
+    : { value, flipped };
 }
 
 function gemmBias(node: Node): { y: Value; bias: SiteParameter } | undefined {
@@ -195,7 +203,8 @@ function gemmBias(node: Node): { y: Value; bias: SiteParameter } | undefined {
 /** An Add of a constant vector that is the only reader of a product. */
 function addedBias(node: Node, features: number): { y: Value; bias: SiteParameter } | undefined {
   const [use, another] = node.output().uses;
-  if (use?.kind !== "operand" || another !== undefined || use.node.op !== "Add" || use.node.domain !== "") return undefined;
+  if (use?.kind !== "operand" || another !== undefined || use.node.op !== "Add" || use.node.domain !== "")
+    return undefined;
   const bias = parameterAt(use.node, 1 - use.index);
   const dims = bias?.value.initializer?.dims ?? [];
   if (bias === undefined || dims.length !== 1 || dims[0] !== features) return undefined;

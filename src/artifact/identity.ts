@@ -15,7 +15,8 @@ export function identify(file: string, { hash }: { readonly hash: FileIdentity["
   try {
     const { size, mtimeMs } = fstatSync(descriptor);
     const digest = createHash("sha256");
-    for (const [offset, length] of hash === "full" ? chunks(size) : samples(size)) digest.update(readAt(descriptor, offset, length));
+    for (const [offset, length] of hash === "full" ? chunks(size) : samples(size))
+      digest.update(readAt(descriptor, offset, length));
     return { size, modified: Math.floor(mtimeMs), sha256: digest.digest("hex"), hash };
   } finally {
     closeSync(descriptor);

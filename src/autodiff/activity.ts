@@ -26,7 +26,8 @@ export function contributingNodes(targets: Iterable<Value>): Set<Node> {
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
     if (nodes.has(node)) continue;
     nodes.add(node);
-    for (const value of operandsWithCaptures(node)) if (value.producer !== undefined) pending.push(value.producer);
+    for (const value of operandsWithCaptures(node))
+      if (value.producer !== undefined) pending.push(value.producer);
   }
   return nodes;
 }

@@ -119,7 +119,11 @@ function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: 
     throw autodiffErrors.E_UNKNOWN_OPERATOR(place, node.domain, describePath(node, active, variables));
   }
   if (op.gradient.kind === "none") {
-    throw autodiffErrors.E_NO_GRADIENT(place, op.gradient.reason ?? "no rule", describePath(node, active, variables));
+    throw autodiffErrors.E_NO_GRADIENT(
+      place,
+      op.gradient.reason ?? "no rule",
+      describePath(node, active, variables),
+    );
   }
   for (const value of [...node.inputs, ...node.outputs]) {
     if (value === null || !active.has(value)) continue;

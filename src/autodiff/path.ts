@@ -6,7 +6,11 @@ import { activeOperands } from "./activity.ts";
 const longest = 8;
 
 /** Names of the values and nodes from a variable to `node`, shortened in the middle when there are many. */
-export function describePath(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): readonly string[] {
+export function describePath(
+  node: Node,
+  active: ReadonlySet<Value>,
+  variables: readonly Value[],
+): readonly string[] {
   const goals = new Set(variables);
   const steps: string[] = [labelOf(node)];
   let at: Node | undefined = node;

@@ -47,7 +47,9 @@ export function bindingFiles(manifest: Manifest): BindingFile[] {
   ];
 }
 
-function fieldsOf(graph: GraphManifest): { name: string; dtype: string; shape: readonly (number | string)[] }[] {
+function fieldsOf(
+  graph: GraphManifest,
+): { name: string; dtype: string; shape: readonly (number | string)[] }[] {
   return graph.inputs
     .filter(({ role }) => role === "batch" || role === "label")
     .map(({ field, name, dtype, shape }) => ({ name: field ?? name, dtype, shape }));

@@ -12,12 +12,12 @@ import { roleFact, setRole, withRole } from "../ir/role.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
 import { finishGraph } from "./finish.ts";
-import { runPasses, type Instrumentation } from "./passes.ts";
+import { type Instrumentation, runPasses } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
 import { preparePipeline } from "./prepare.ts";
-import { type CompileRequest, compileSchema, type CompileSettings } from "./request.ts";
-import { structureHash } from "./structure.ts";
+import { type CompileRequest, type CompileSettings, compileSchema } from "./request.ts";
 import { emptyState, type InitialState, loadStartingValues, takeState } from "./state.ts";
+import { structureHash } from "./structure.ts";
 
 /** What compiling gave: graphs and state in memory, nothing written yet. */
 export interface Compiled {
@@ -76,7 +76,8 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const state = emptyState();
   const parameterKeys = new Set<string>();
   const evaluation = build(false);
-  for (const param of withRole(evaluation.graph.inputs, "param")) parameterKeys.add(roleFact(param, "key") ?? param.name);
+  for (const param of withRole(evaluation.graph.inputs, "param"))
+    parameterKeys.add(roleFact(param, "key") ?? param.name);
   runPasses(evaluation, [{ pass: "flatten" }], watch);
   const gradient = build(true);
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
@@ -125,12 +126,20 @@ function countParameters({ graph }: Model): number {
 function adaptStep(plan: TrainingPlan, settings: CompileSettings, training: boolean): PipelineStep {
   return {
     pass: "adapt",
-    options: { method: settings.method.name, options: JSON.stringify(plan.methodOptions), training, seed: settings.seed },
+    options: {
+      method: settings.method.name,
+      options: JSON.stringify(plan.methodOptions),
+      training,
+      seed: settings.seed,
+    },
   };
 }
 
 function lossStep({ loss }: TrainingPlan): PipelineStep {
-  return { pass: "loss", options: { kind: loss.name, options: JSON.stringify(loss.options), logits: loss.logits } };
+  return {
+    pass: "loss",
+    options: { kind: loss.name, options: JSON.stringify(loss.options), logits: loss.logits },
+  };
 }
 
 function castSteps({ precision }: CompileSettings): PipelineStep[] {
@@ -140,7 +149,10 @@ function castSteps({ precision }: CompileSettings): PipelineStep[] {
 
 function scaling({ precision, scaling: given }: CompileSettings): Record<string, unknown> {
   if (precision !== "fp16") return {};
-  return { scaling: true, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
+  return {
+    scaling: true,
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  };
 }
 
 /** Inputs whose ids index a table say how many rows it has, so that random data can stay below. */
@@ -148,7 +160,10 @@ function markTableInputs(graph: Graph): void {
   for (const site of findSites(graph)) {
     if (site.kind !== "embedding") continue;
     let value = site.x;
-    while (value.producer !== undefined && (value.producer.op === "Reshape" || value.producer.op === "Cast")) {
+    while (
+      value.producer !== undefined &&
+      (value.producer.op === "Reshape" || value.producer.op === "Cast")
+    ) {
       const from = value.producer.input(0);
       if (from === undefined) break;
       value = from;
@@ -165,7 +180,11 @@ function dropOutputs(graph: Graph, roles: readonly string[]): void {
 
 /** The update alone: parameters and gradient in, as the gradient graph lays them out. */
 function updateModel(gradient: Model): Model {
-  const update = new Model({ irVersion: gradient.irVersion, opsets: gradient.opsets, graph: new Graph("apply") });
+  const update = new Model({
+    irVersion: gradient.irVersion,
+    opsets: gradient.opsets,
+    graph: new Graph("apply"),
+  });
   update.origin = gradient.origin;
   const [param] = withRole(gradient.graph.inputs, "param");
   const [grad] = withRole(gradient.graph.outputs, "grad");
@@ -184,7 +203,8 @@ function startFrom(graph: Graph, { file, tensors }: NonNullable<CompileOptions["
   for (const param of withRole(graph.inputs, "param")) {
     const key = roleFact(param, "key") ?? param.name;
     const tensor = tensors.get(key);
-    if (tensor === undefined) throw adaptErrors.E_CHECKPOINT_KEY_MISSING(file, key, nearNames(key, tensors.keys()));
+    if (tensor === undefined)
+      throw adaptErrors.E_CHECKPOINT_KEY_MISSING(file, key, nearNames(key, tensors.keys()));
     const wanted = param.initializer?.dims ?? [];
     if (wanted.join() !== tensor.dims.join()) {
       throw adaptErrors.E_CHECKPOINT_SHAPE(file, key, `[${wanted}]`, `[${tensor.dims}]`);

@@ -19,7 +19,10 @@ export interface PeftExport {
 const peftVersion = "0.21.2";
 
 /** Writes both files, each whole or not at all. */
-export async function writePeftFolder(folder: string, { adapter, taskType, tensors }: PeftExport): Promise<void> {
+export async function writePeftFolder(
+  folder: string,
+  { adapter, taskType, tensors }: PeftExport,
+): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const entries = [...tensors].map(([name, tensor]) => ({
     name,

@@ -7,9 +7,15 @@ import { type Instrumentation, runPasses } from "./passes.ts";
 import type { CompileSettings } from "./request.ts";
 
 /** Finishes a graph in place. */
-export function finishGraph(model: Model, stepsPerRun: number, settings: CompileSettings, watch: Instrumentation): void {
+export function finishGraph(
+  model: Model,
+  stepsPerRun: number,
+  settings: CompileSettings,
+  watch: Instrumentation,
+): void {
   const steps: PipelineStep[] = ["canonicalize", "fold", "cse", "dce"].map((pass) => ({ pass }));
-  if (settings.provider === "cpu" && settings.precision !== "fp32") steps.push({ pass: "emulate-low" }, { pass: "dce" });
+  if (settings.provider === "cpu" && settings.precision !== "fp32")
+    steps.push({ pass: "emulate-low" }, { pass: "dce" });
   if (settings.provider === "cuda") steps.push({ pass: "legalize-cuda" }, { pass: "dce" });
   if (stepsPerRun > 1) steps.push({ pass: "repeat", options: { steps: stepsPerRun } });
   runPasses(model, steps, watch);

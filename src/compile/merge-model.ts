@@ -1,6 +1,7 @@
 /** The plain inference model with a trained adapter inside: the source's own graph with other weights. */
-import { basePath } from "../adapt/select.ts";
+
 import type { BoundAdapter } from "../adapt/define.ts";
+import { basePath } from "../adapt/select.ts";
 import { findSites, type Site } from "../analysis/sites.ts";
 import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
@@ -29,7 +30,10 @@ const mergeOpset = 20;
  *
  * @throws DiagnosticError `E_MERGE_REFUSED` where a method cannot be folded into a module's weights.
  */
-export async function mergeModel(source: Model, { adapter, paths, tensors, run, onProgress }: MergeRequest): Promise<Model> {
+export async function mergeModel(
+  source: Model,
+  { adapter, paths, tensors, run, onProgress }: MergeRequest,
+): Promise<Model> {
   const model = cloneModel(source);
   const sites = findSites(model.graph);
   const wanted = new Set(paths);

@@ -1,8 +1,9 @@
 /** Folds adapters into the weights of the original model, which keeps its graph, opset and precision. */
-import { basePath } from "../adapt/select.ts";
+
 import type { BoundAdapter } from "../adapt/define.ts";
-import { type BaseParameter, findBaseParameters, transposedTensor } from "../adapt/saved.ts";
 import { keyPrefix } from "../adapt/parameters.ts";
+import { type BaseParameter, findBaseParameters, transposedTensor } from "../adapt/saved.ts";
+import { basePath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
@@ -42,7 +43,12 @@ export function mergeJobs(
   });
 }
 
-function mergeJob(adapter: BoundAdapter, site: Site, tensors: ReadonlyMap<string, Tensor>, opset: number): MergeJob {
+function mergeJob(
+  adapter: BoundAdapter,
+  site: Site,
+  tensors: ReadonlyMap<string, Tensor>,
+  opset: number,
+): MergeJob {
   const model = new Model({ opsets: [["", opset]], graph: new Graph("merge") });
   const { graph } = model;
   const b = new OpBuilder({ graph }, opset);
@@ -54,9 +60,14 @@ function mergeJob(adapter: BoundAdapter, site: Site, tensors: ReadonlyMap<string
       return [name, inFloat32(b, tensor, key)];
     }),
   );
-  const weight = inFloat32(b, torchTensor(site.weight, tensors, `${keyPrefix}${basePath(site)}.base_layer.weight`), "base.weight");
+  const weight = inFloat32(
+    b,
+    torchTensor(site.weight, tensors, `${keyPrefix}${basePath(site)}.base_layer.weight`),
+    "base.weight",
+  );
   const biasKey = `${keyPrefix}${basePath(site)}.base_layer.bias`;
-  const bias = site.bias === undefined ? undefined : inFloat32(b, torchTensor(site.bias, tensors, biasKey), "base.bias");
+  const bias =
+    site.bias === undefined ? undefined : inFloat32(b, torchTensor(site.bias, tensors, biasKey), "base.bias");
   const merged = adapter.merge({ site, weight, bias, params, b });
   if (typeof merged === "string") throw adaptErrors.E_MERGE_REFUSED(site.path, adapter.name, merged);
   const outputs = [
@@ -104,13 +115,16 @@ export function newWeights(
   const changes = new Map<string, Tensor>();
   for (const [name, { module }] of byName) {
     const parameter = name.slice(module.length + 1);
-    const trained = tensors.get(`${keyPrefix}${module}.${parameter}`) ?? tensors.get(`${keyPrefix}${module}.base_layer.${parameter}`);
+    const trained =
+      tensors.get(`${keyPrefix}${module}.${parameter}`) ??
+      tensors.get(`${keyPrefix}${module}.base_layer.${parameter}`);
     if (trained !== undefined) changes.set(name, trained);
   }
   for (const [site, outputs] of results) {
     for (const [name, tensor] of outputs) {
       // A Conv1D's own layout is (in, out), while jobs yield (out, in).
-      const own = site.kind === "linear" && site.conv1d && name === "weight" ? transposedTensor(tensor) : tensor;
+      const own =
+        site.kind === "linear" && site.conv1d && name === "weight" ? transposedTensor(tensor) : tensor;
       changes.set(`${basePath(site)}.${name}`, own);
     }
   }
@@ -164,7 +178,12 @@ function retarget(graph: Graph, use: Uses[number], from: Value, to: Value): void
   }
   let current = to;
   for (const node of chain) {
-    const copy = new Node({ op: node.op, domain: node.domain, inputs: [current], attributes: Object.fromEntries(node.attributes) });
+    const copy = new Node({
+      op: node.op,
+      domain: node.domain,
+      inputs: [current],
+      attributes: Object.fromEntries(node.attributes),
+    });
     graph.insert(copy, use.node);
     current = copy.output();
     current.type = node.output().type;

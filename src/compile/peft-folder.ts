@@ -40,19 +40,24 @@ const commonFields = {
  */
 export function readPeftFolder(folder: string, methods: readonly Adapter[] = adapters): PeftFolder {
   const config = readConfig(join(folder, peftFiles.config));
-  const type = config["peft_type"];
+  const type = config.peft_type;
   const adapter = methods.find(({ peftType }) => peftType === type);
   if (adapter === undefined) {
-    throw peftErrors.E_PEFT_TYPE_UNKNOWN(folder, String(type), methods.map(({ peftType }) => peftType));
+    throw peftErrors.E_PEFT_TYPE_UNKNOWN(
+      folder,
+      String(type),
+      methods.map(({ peftType }) => peftType),
+    );
   }
   const options: Record<string, unknown> = {};
   for (const [field, value] of Object.entries(config)) {
     if (field in adapter.options.shape) options[field] = value;
     else if (field in adapter.peftConfig) requireDefault(folder, field, value, adapter.peftConfig[field]);
-    else if (!(field in commonFields) && isSet(value)) throw peftErrors.E_PEFT_FIELD_UNSUPPORTED(folder, field, JSON.stringify(value), "absent");
+    else if (!(field in commonFields) && isSet(value))
+      throw peftErrors.E_PEFT_FIELD_UNSUPPORTED(folder, field, JSON.stringify(value), "absent");
   }
   const file = join(folder, peftFiles.weights);
-  const taskType = config["task_type"];
+  const taskType = config.task_type;
   return {
     method: adapter.name,
     options,
@@ -86,7 +91,15 @@ export function readTensors(file: string): Map<string, Tensor> {
     const known = safetensorsTypes[dtype];
     const type = dtypes.find((candidate) => candidate === known);
     if (type === undefined) throw peftErrors.E_PEFT_DTYPE(file, name, dtype);
-    tensors.set(name, new Tensor(type, shape, { kind: "file", range: { file, offset: begin, length: end - begin } }, { name }));
+    tensors.set(
+      name,
+      new Tensor(
+        type,
+        shape,
+        { kind: "file", range: { file, offset: begin, length: end - begin } },
+        { name },
+      ),
+    );
   }
   return tensors;
 }
@@ -115,7 +128,8 @@ function readConfig(file: string): Record<string, unknown> {
 
 /** `fan_in_fan_out` follows from the module and may say anything; every other field must be at its default. */
 function requireDefault(folder: string, field: string, value: unknown, fallback: unknown): void {
-  if (field === "fan_in_fan_out" || JSON.stringify(value) === JSON.stringify(fallback) || !isSet(value)) return;
+  if (field === "fan_in_fan_out" || JSON.stringify(value) === JSON.stringify(fallback) || !isSet(value))
+    return;
   throw peftErrors.E_PEFT_FIELD_UNSUPPORTED(folder, field, JSON.stringify(value), JSON.stringify(fallback));
 }
 

@@ -23,7 +23,11 @@ export interface TrainingPlan {
   readonly task: TaskName;
   /** Why `auto` chose the task; undefined where the user did. */
   readonly reason: string | undefined;
-  readonly loss: { readonly name: string; readonly options: Readonly<Record<string, unknown>>; readonly logits: string };
+  readonly loss: {
+    readonly name: string;
+    readonly options: Readonly<Record<string, unknown>>;
+    readonly logits: string;
+  };
   readonly numLabels: number | undefined;
   /** Parsed options of the method, modules_to_save as decided. */
   readonly methodOptions: Readonly<Record<string, unknown>>;
@@ -72,8 +76,9 @@ function modulesToSave(
   sites: readonly Site[],
   head: Site | undefined,
 ): readonly string[] | undefined {
-  const given = settings.method.options["modules_to_save"];
-  if (settings.modulesToSave !== undefined) return settings.modulesToSave.length > 0 ? settings.modulesToSave : undefined;
+  const given = settings.method.options.modules_to_save;
+  if (settings.modulesToSave !== undefined)
+    return settings.modulesToSave.length > 0 ? settings.modulesToSave : undefined;
   if (given !== undefined && given !== null) return undefined;
   if (!tasksWithHead.has(task)) return undefined;
   if (sites.some((site) => headNames.some((name) => basePath(site).endsWith(name)))) return headNames;
@@ -93,6 +98,7 @@ function planLoss(
     return { ...settings.loss, options: { ...usual.options, ...settings.loss.options } };
   }
   const existing = lossOutput(graph);
-  if (existing !== undefined && settings.task === "auto") return { name: "existing", options: {}, logits: existing.name };
+  if (existing !== undefined && settings.task === "auto")
+    return { name: "existing", options: {}, logits: existing.name };
   return { name: usual.loss, options: usual.options, logits: task === "feature" ? "*" : "" };
 }

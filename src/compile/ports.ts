@@ -1,5 +1,11 @@
 /** Describes the inputs and outputs of an emitted graph by role, as the manifest records them. */
-import { type GraphManifest, type InputPort, inputRoles, type OutputPort, outputRoles } from "../artifact/manifest.ts";
+import {
+  type GraphManifest,
+  type InputPort,
+  inputRoles,
+  type OutputPort,
+  outputRoles,
+} from "../artifact/manifest.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
 import { roleFact, roleOf } from "../ir/role.ts";

@@ -5,14 +5,26 @@ import { taskNames } from "../training/tasks.ts";
 
 export const compileSchema = z.strictObject({
   method: z
-    .strictObject({ name: z.string().default("lora"), options: z.record(z.string(), z.unknown()).default({}) })
+    .strictObject({
+      name: z.string().default("lora"),
+      options: z.record(z.string(), z.unknown()).default({}),
+    })
     .prefault({})
     .describe("fine-tuning method and its options under PEFT's names"),
   task: z.enum([...taskNames, "auto"]).default("auto"),
   /** Instead of the task's own. */
-  loss: z.strictObject({ name: z.string(), options: z.record(z.string(), z.unknown()).default({}), logits: z.string().default("") }).optional(),
+  loss: z
+    .strictObject({
+      name: z.string(),
+      options: z.record(z.string(), z.unknown()).default({}),
+      logits: z.string().default(""),
+    })
+    .optional(),
   optimizer: z
-    .strictObject({ name: z.string().default("adamw"), options: z.record(z.string(), z.unknown()).default({}) })
+    .strictObject({
+      name: z.string().default("adamw"),
+      options: z.record(z.string(), z.unknown()).default({}),
+    })
     .prefault({}),
   schedule: scheduleSchema.default({ kind: "constant", warmup: 0, final: 0 }),
   clip: z.number().positive().optional(),

@@ -38,7 +38,10 @@ function keep(input: Value, tensor: Tensor, { tensors, scalars }: InitialState):
 }
 
 /** A slice of a flat tensor, cut out when it is read. */
-function partOf(flat: Tensor, { key, offset, shape }: { key: string; offset: number; shape: readonly number[] }): Tensor {
+function partOf(
+  flat: Tensor,
+  { key, offset, shape }: { key: string; offset: number; shape: readonly number[] },
+): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1);
   const start = byteLength(flat.dtype, offset);
   const end = start + byteLength(flat.dtype, size);

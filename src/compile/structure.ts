@@ -14,7 +14,12 @@ export function structureHash(model: Model): string {
     if (tensor?.source.kind !== "file") continue;
     const { offset, length } = tensor.source.range;
     places.push(`${value.name} ${tensor.dtype}[${tensor.dims}] ${offset}+${length}`);
-    value.initializer = new Tensor(tensor.dtype, [0], { kind: "inline", bytes: new Uint8Array(0) }, { name: tensor.name });
+    value.initializer = new Tensor(
+      tensor.dtype,
+      [0],
+      { kind: "inline", bytes: new Uint8Array(0) },
+      { name: tensor.name },
+    );
   }
   return createHash("sha256").update(encodeModel(copy)).update(places.join("\n")).digest("hex");
 }

@@ -2,8 +2,10 @@
 import { existsSync, linkSync, mkdirSync, rmSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
+import { basePath } from "../adapt/select.ts";
 import { identify } from "../artifact/identity.ts";
 import { type Manifest, manifestFormat, manifestSchema } from "../artifact/manifest.ts";
+import { version } from "../artifact/version.ts";
 import { artifactErrors } from "../diagnostics/artifact.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
@@ -12,11 +14,9 @@ import type { DType } from "../ir/dtype.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { encodeModel } from "../onnx/write.ts";
-import { basePath } from "../adapt/select.ts";
 import { bindingFiles } from "./bindings.ts";
 import type { Compiled, GraphName } from "./compile.ts";
 import { describeGraph } from "./ports.ts";
-import { version } from "../artifact/version.ts";
 
 export interface WriteArtifactOptions {
   /** Where the frozen weights are: in the user's own files, hard links to them, or copies. */
@@ -42,13 +42,19 @@ const stateFile = "state.safetensors";
  *
  * @throws DiagnosticError `E_ARTIFACT_TRAINED` for a folder that holds checkpoints, unless forced; `E_ARTIFACT_SOURCE`.
  */
-export async function writeArtifact(compiled: Compiled, folder: string, options: WriteArtifactOptions = {}): Promise<Manifest> {
+export async function writeArtifact(
+  compiled: Compiled,
+  folder: string,
+  options: WriteArtifactOptions = {},
+): Promise<Manifest> {
   const { weights = "reference", force = false } = options;
   const target = resolve(folder);
   const origin = compiled.graphs.train.origin;
   if (origin === undefined) throw artifactErrors.E_ARTIFACT_SOURCE();
   if (existsSync(join(target, "checkpoints")) && !force) throw artifactErrors.E_ARTIFACT_TRAINED(target);
-  if (force) for (const name of ["checkpoints", "latest", "metrics.jsonl"]) rmSync(join(target, name), { recursive: true, force: true });
+  if (force)
+    for (const name of ["checkpoints", "latest", "metrics.jsonl"])
+      rmSync(join(target, name), { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   rmSync(join(target, "manifest.json"), { force: true });
 
@@ -84,7 +90,12 @@ function referredFiles(compiled: Compiled, folder: string): string[] {
   return [...found].sort();
 }
 
-async function placeWeights(compiled: Compiled, from: string, to: string, weights: Manifest["source"]["weights"]): Promise<void> {
+async function placeWeights(
+  compiled: Compiled,
+  from: string,
+  to: string,
+  weights: Manifest["source"]["weights"],
+): Promise<void> {
   if (weights === "reference") return;
   for (const name of referredFiles(compiled, from)) {
     const source = join(from, name);
@@ -129,7 +140,9 @@ async function buildManifest(
   const { settings, plan, graphs, state } = compiled;
   const names = new Set([basename(origin.file), ...referredFiles(compiled, origin.folder)]);
   const folder = weights === "reference" ? folderFrom(target, origin.folder) : ".";
-  const trainable = sum([...state.tensors].filter(([key]) => compiled.parameterKeys.has(key)).map(([, tensor]) => tensor.size));
+  const trainable = sum(
+    [...state.tensors].filter(([key]) => compiled.parameterKeys.has(key)).map(([, tensor]) => tensor.size),
+  );
   const describe = (name: GraphName): Manifest["graphs"]["train"] =>
     describeGraph(graphs[name].graph, files[name], name === "train" ? settings.stepsPerRun : 1);
   return manifestSchema.parse({
@@ -139,7 +152,10 @@ async function buildManifest(
       model: basename(origin.file),
       folder,
       weights,
-      files: [...names].map((name) => ({ ...identify(join(origin.folder, name), { hash: settings.hash }), name })),
+      files: [...names].map((name) => ({
+        ...identify(join(origin.folder, name), { hash: settings.hash }),
+        name,
+      })),
       structure: compiled.structure,
       opset: compiled.sourceOpset,
     },
@@ -169,7 +185,12 @@ async function buildManifest(
     trainable,
     parameters: compiled.parameters,
     seed: settings.seed,
-    graphs: { train: describe("train"), eval: describe("eval"), grad: describe("grad"), apply: describe("apply") },
+    graphs: {
+      train: describe("train"),
+      eval: describe("eval"),
+      grad: describe("grad"),
+      apply: describe("apply"),
+    },
     state: stateFile,
   });
 }

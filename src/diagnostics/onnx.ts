@@ -121,7 +121,13 @@ export const onnxErrors = defineDiagnostics({
     got: "no such file",
     next: "put the data file back beside the model",
   }),
-  E_EXTERNAL_RANGE: (tensor: string, location: string, offset: number, length: number, available: number) => ({
+  E_EXTERNAL_RANGE: (
+    tensor: string,
+    location: string,
+    offset: number,
+    length: number,
+    available: number,
+  ) => ({
     message: `external data of tensor "${tensor}" lies outside its file`,
     place: location,
     expected: `a range within ${available} bytes`,

@@ -1,6 +1,7 @@
 /** Diagnostics of bringing graphs to what an execution provider takes. */
-import { defineDiagnostics } from "./define.ts";
+
 import type { NodePlace } from "./autodiff.ts";
+import { defineDiagnostics } from "./define.ts";
 
 const describe = ({ op, name }: NodePlace): string => (name === "" ? op : `node "${name}" (${op})`);
 

@@ -20,7 +20,15 @@ export function cloneModel(model: Model, map: ValueMap = new Map()): Model {
     copy.functions.set(key, { ...fn, body: cloneGraph(fn.body, new Map()), opsets: new Map(fn.opsets) });
   }
   const { producerName, producerVersion, domain, modelVersion, docString, origin, carried } = model;
-  return Object.assign(copy, { producerName, producerVersion, domain, modelVersion, docString, origin, carried });
+  return Object.assign(copy, {
+    producerName,
+    producerVersion,
+    domain,
+    modelVersion,
+    docString,
+    origin,
+    carried,
+  });
 }
 
 /** Copies a graph with its subgraphs, adding every copied value to `map`. */
@@ -35,7 +43,10 @@ export function cloneGraph(graph: Graph, map: ValueMap): Graph {
   }
   for (const initializer of graph.initializers) {
     if (initializer.initializer === undefined) continue;
-    map.set(initializer, copyFacts(initializer, copy.addInitializer(initializer.initializer, initializer.name)));
+    map.set(
+      initializer,
+      copyFacts(initializer, copy.addInitializer(initializer.initializer, initializer.name)),
+    );
   }
   for (const node of graph.nodes()) copy.insert(cloneNode(node, map));
   copy.setOutputs(graph.outputs.map((output) => map.get(output) ?? output));
@@ -50,7 +61,9 @@ export function cloneNode(node: Node, map: ValueMap): Node {
     overload: node.overload,
     name: node.name,
     inputs: node.inputs.map((input) => (input === null ? null : (map.get(input) ?? input))),
-    attributes: Object.fromEntries([...node.attributes].map(([name, value]) => [name, cloneAttribute(value, map)])),
+    attributes: Object.fromEntries(
+      [...node.attributes].map(([name, value]) => [name, cloneAttribute(value, map)]),
+    ),
     outputs: node.outputs.map((output) => {
       if (output === null) return null;
       const value = copyFacts(output, new Value({ name: output.name }));

@@ -9,7 +9,8 @@ import type { Value } from "./value.ts";
  */
 export function constantOf(value: Value | null | undefined): Tensor | undefined {
   if (value == null) return undefined;
-  if (value.initializer !== undefined) return value.graph?.initializers.has(value) ? value.initializer : undefined;
+  if (value.initializer !== undefined)
+    return value.graph?.initializers.has(value) ? value.initializer : undefined;
   const node = value.producer;
   if (node === undefined || node.op !== "Constant" || node.domain !== "") return undefined;
   return constantNodeTensor(node.attributes);

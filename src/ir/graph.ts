@@ -139,7 +139,8 @@ export class Graph {
   /** Puts a node before `anchor`, or at the end. @throws InternalError when it stands in a graph already. */
   insert(node: Node, anchor?: Node): void {
     if (node.graph !== undefined) throw new InternalError(`node "${node.name}" stands in a graph already`);
-    if (anchor !== undefined && anchor.graph !== this) throw new InternalError("the anchor is not in this graph");
+    if (anchor !== undefined && anchor.graph !== this)
+      throw new InternalError("the anchor is not in this graph");
     const previous = anchor === undefined ? this.#last : anchor.previous;
     node.graph = this;
     node.previous = previous;

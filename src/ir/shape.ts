@@ -1,5 +1,14 @@
 /** Shapes as lists of symbolic dimensions, and the arithmetic on them that shape rules share. */
-import { addDims, type Dim, dimsDiffer, dimsEqual, floorDivDims, maxDims, mulDims, unknownDim } from "./dim.ts";
+import {
+  addDims,
+  type Dim,
+  dimsDiffer,
+  dimsEqual,
+  floorDivDims,
+  maxDims,
+  mulDims,
+  unknownDim,
+} from "./dim.ts";
 
 /** The dimensions of a tensor, outermost first; a tensor of unknown rank has no Shape at all. */
 export type Shape = readonly Dim[];

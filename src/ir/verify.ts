@@ -19,12 +19,14 @@ export function verifyModel(model: Model): void {
 function verifyGraph(graph: Graph, outer: ReadonlySet<Value>): void {
   const defined = new Set(outer);
   const define = (value: Value, where: string): void => {
-    if (defined.has(value)) throw new InternalError(`value "${value.name}" is defined twice, again at ${where}`);
+    if (defined.has(value))
+      throw new InternalError(`value "${value.name}" is defined twice, again at ${where}`);
     defined.add(value);
   };
   for (const value of [...graph.inputs, ...graph.initializers]) {
     define(value, `graph "${graph.name}"`);
-    if (value.graph !== graph) throw new InternalError(`"${value.name}" does not know its graph "${graph.name}"`);
+    if (value.graph !== graph)
+      throw new InternalError(`"${value.name}" does not know its graph "${graph.name}"`);
     if (value.producer !== undefined) throw new InternalError(`input "${value.name}" has a producer`);
   }
   let count = 0;
@@ -39,11 +41,14 @@ function verifyGraph(graph: Graph, outer: ReadonlySet<Value>): void {
       define(output, describe(node));
     });
   }
-  if (count !== graph.size) throw new InternalError(`graph "${graph.name}" counts ${graph.size} nodes, has ${count}`);
+  if (count !== graph.size)
+    throw new InternalError(`graph "${graph.name}" counts ${graph.size} nodes, has ${count}`);
   graph.outputs.forEach((output, index) => {
-    if (!defined.has(output)) throw new InternalError(`output "${output.name}" of "${graph.name}" is undefined`);
+    if (!defined.has(output))
+      throw new InternalError(`output "${output.name}" of "${graph.name}" is undefined`);
     const use = graph.useAt(index);
-    if (use === undefined || !output.uses.has(use)) throw new InternalError(`output "${output.name}" lacks its use`);
+    if (use === undefined || !output.uses.has(use))
+      throw new InternalError(`output "${output.name}" lacks its use`);
   });
 }
 
@@ -55,7 +60,8 @@ function verifyNode(node: Node, graph: Graph, defined: ReadonlySet<Value>): void
       throw new InternalError(`${describe(node)} reads "${input.name}" before it is defined`);
     }
     const use = node.useAt(index);
-    if (use === undefined || !input.uses.has(use)) throw new InternalError(`${describe(node)} lacks its use of "${input.name}"`);
+    if (use === undefined || !input.uses.has(use))
+      throw new InternalError(`${describe(node)} lacks its use of "${input.name}"`);
   });
   for (const body of node.subgraphs()) {
     if (body.owner !== node) throw new InternalError(`a body of ${describe(node)} does not know its owner`);

@@ -44,7 +44,12 @@ export function fileSource(file: string): ByteSource {
     read(offset, length) {
       if (offset < windowStart || offset + length > windowStart + window.length) {
         windowStart = offset;
-        window = readFully(descriptor, file, offset, Math.min(Math.max(length, windowSize), status.size - offset));
+        window = readFully(
+          descriptor,
+          file,
+          offset,
+          Math.min(Math.max(length, windowSize), status.size - offset),
+        );
       }
       return window.subarray(offset - windowStart, offset - windowStart + length);
     },

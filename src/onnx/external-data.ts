@@ -35,7 +35,8 @@ export function resolveExternal(
 ): ByteRange {
   const { tensor, location, offset, length = size } = claim;
   if (folder === undefined || folder === "") throw onnxErrors.E_EXTERNAL_NO_FOLDER(tensor, location);
-  if (location === "" || location.includes("\0")) throw onnxErrors.E_EXTERNAL_OUTSIDE(tensor, location, "it is no path");
+  if (location === "" || location.includes("\0"))
+    throw onnxErrors.E_EXTERNAL_OUTSIDE(tensor, location, "it is no path");
   const parts = location.split(/[/\\]/);
   if (isAbsolute(location) || /^[a-zA-Z]:/.test(location) || parts.includes("..")) {
     throw onnxErrors.E_EXTERNAL_OUTSIDE(tensor, location, "it is absolute or contains ..");

@@ -71,7 +71,10 @@ export function readAttribute(
     case "graphs":
       return [name, { kind, value: (message.graphs ?? []).map(readBody) }];
     case "sparses":
-      return [name, { kind, value: (message.sparse_tensors ?? []).map((sparse) => readSparseTensor(sparse, context)) }];
+      return [
+        name,
+        { kind, value: (message.sparse_tensors ?? []).map((sparse) => readSparseTensor(sparse, context)) },
+      ];
     case "types":
       return [name, { kind, value: (message.type_protos ?? []).map((type) => requireType(type, missing)) }];
   }

@@ -53,12 +53,16 @@ export function readGraph(message: GraphMessage, context: TensorContext, outer: 
   for (const sparse of message.sparse_initializer ?? []) {
     // Carried as it is: its value is dense to readers, and of unknown content to us.
     const name = sparse.values?.name ?? "";
-    throw onnxErrors.E_ONNX_MALFORMED(context.source.name, `sparse initializer "${name}", which is not supported`);
+    throw onnxErrors.E_ONNX_MALFORMED(
+      context.source.name,
+      `sparse initializer "${name}", which is not supported`,
+    );
   }
   readNodes(graph, message.node ?? [], scope, infos, context);
   for (const info of message.output ?? []) {
     const value = scope.find(info.name ?? "");
-    if (value === undefined) throw onnxErrors.E_ONNX_UNDEFINED(graph.name, "the graph's output", info.name ?? "");
+    if (value === undefined)
+      throw onnxErrors.E_ONNX_UNDEFINED(graph.name, "the graph's output", info.name ?? "");
     describe(value, info);
     graph.addOutput(value);
   }
@@ -103,7 +107,12 @@ function readNodes(
   for (const node of inOrder(graph.name, nodes)) graph.insert(node);
 }
 
-function readNode(message: NodeMessage, outputs: (Value | null)[], scope: Scope, context: TensorContext): Node {
+function readNode(
+  message: NodeMessage,
+  outputs: (Value | null)[],
+  scope: Scope,
+  context: TensorContext,
+): Node {
   const label = `${message.op_type ?? "?"} "${message.name ?? ""}"`;
   const inputs = (message.input ?? []).map((name) => {
     if (name === "") return null;
@@ -131,15 +140,22 @@ function readNode(message: NodeMessage, outputs: (Value | null)[], scope: Scope,
 /** The given order where it is valid, else a topological one (Kahn), stable in file order. */
 function inOrder(graph: string, nodes: readonly Node[]): readonly Node[] {
   const position = new Map(nodes.map((node, index) => [node, index]));
-  const needs = nodes.map((node) => producersOf(node).filter((producer) => position.has(producer) && producer !== node));
-  const sorted = needs.every((producers, index) => producers.every((producer) => (position.get(producer) ?? 0) < index));
+  const needs = nodes.map((node) =>
+    producersOf(node).filter((producer) => position.has(producer) && producer !== node),
+  );
+  const sorted = needs.every((producers, index) =>
+    producers.every((producer) => (position.get(producer) ?? 0) < index),
+  );
   if (sorted && !nodes.some((node) => producersOf(node).includes(node))) return nodes;
   const waiting = needs.map((producers) => new Set(producers).size);
   const readers = new Map<Node, number[]>();
   needs.forEach((producers, index) => {
-    for (const producer of new Set(producers)) readers.set(producer, [...(readers.get(producer) ?? []), index]);
+    for (const producer of new Set(producers))
+      readers.set(producer, [...(readers.get(producer) ?? []), index]);
   });
-  const ready = waiting.flatMap((count, index) => (count === 0 && !producersOf(nodeAt(nodes, index)).includes(nodeAt(nodes, index)) ? [index] : []));
+  const ready = waiting.flatMap((count, index) =>
+    count === 0 && !producersOf(nodeAt(nodes, index)).includes(nodeAt(nodes, index)) ? [index] : [],
+  );
   const order: Node[] = [];
   for (let at = 0; at < ready.length; at++) {
     const node = nodeAt(nodes, ready[at] ?? 0);
@@ -152,7 +168,10 @@ function inOrder(graph: string, nodes: readonly Node[]): readonly Node[] {
   if (order.length < nodes.length) {
     const done = new Set(order);
     const stuck = nodes.filter((node) => !done.has(node)).slice(0, 5);
-    throw onnxErrors.E_ONNX_CYCLE(graph, stuck.map((node) => `${node.op} "${node.name}"`));
+    throw onnxErrors.E_ONNX_CYCLE(
+      graph,
+      stuck.map((node) => `${node.op} "${node.name}"`),
+    );
   }
   return order;
 }

@@ -40,13 +40,22 @@ function readDims(claimed: readonly unknown[], tensor: string): number[] {
   const dims = claimed.map((dim) => Number(dim));
   let size = 1;
   for (const dim of dims) size *= dim;
-  if (dims.length > 64 || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0) || !Number.isSafeInteger(size * 16)) {
+  if (
+    dims.length > 64 ||
+    dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0) ||
+    !Number.isSafeInteger(size * 16)
+  ) {
     throw onnxErrors.E_TENSOR_DIMS(tensor, `[${dims.slice(0, 64).join(", ")}]`);
   }
   return dims;
 }
 
-function sourceOf(message: TensorMessage, dtype: DType, dims: readonly number[], context: TensorContext): TensorSource {
+function sourceOf(
+  message: TensorMessage,
+  dtype: DType,
+  dims: readonly number[],
+  context: TensorContext,
+): TensorSource {
   const name = message.name ?? "";
   const count = dims.reduce((product, dim) => product * dim, 1);
   const size = byteLength(dtype, count);
@@ -55,10 +64,12 @@ function sourceOf(message: TensorMessage, dtype: DType, dims: readonly number[],
     if (values.length !== count) throw onnxErrors.E_TENSOR_SIZE(name, count, values.length);
     return { kind: "strings", values };
   }
-  if (message.data_location === externalLocation) return externalSource(message.external_data ?? [], name, size, context);
+  if (message.data_location === externalLocation)
+    return externalSource(message.external_data ?? [], name, size, context);
   if (message.range_index !== undefined && Object.hasOwn(message, "range_index")) {
     const range = context.ranges[message.range_index];
-    if (range === undefined || range.length !== size) throw onnxErrors.E_TENSOR_SIZE(name, size, range?.length ?? 0);
+    if (range === undefined || range.length !== size)
+      throw onnxErrors.E_TENSOR_SIZE(name, size, range?.length ?? 0);
     if (context.file !== undefined) return { kind: "file", range: { file: context.file, ...range } };
     return { kind: "inline", bytes: context.source.read(range.offset, range.length) };
   }
@@ -67,13 +78,23 @@ function sourceOf(message: TensorMessage, dtype: DType, dims: readonly number[],
   return { kind: "inline", bytes };
 }
 
-function externalSource(entries: readonly EntryMessage[], tensor: string, size: number, context: TensorContext): TensorSource {
+function externalSource(
+  entries: readonly EntryMessage[],
+  tensor: string,
+  size: number,
+  context: TensorContext,
+): TensorSource {
   const facts = new Map(entries.map(({ key = "", value = "" }) => [key, value]));
   const number = (key: string): number | undefined => {
     const text = facts.get(key);
     return text === undefined || text === "" ? undefined : /^\d+$/.test(text) ? Number(text) : Number.NaN;
   };
-  const claim = { tensor, location: facts.get("location") ?? "", offset: number("offset") ?? 0, length: number("length") };
+  const claim = {
+    tensor,
+    location: facts.get("location") ?? "",
+    offset: number("offset") ?? 0,
+    length: number("length"),
+  };
   return { kind: "file", range: resolveExternal(claim, context.folder, size, context) };
 }
 
@@ -90,7 +111,9 @@ function inlineBytes(message: TensorMessage, dtype: DType): Uint8Array {
     case "int64":
       return bytesOf(BigInt64Array.from(message.int64_data ?? [], (value) => BigInt(toInt(value))));
     case "uint64":
-      return bytesOf(BigUint64Array.from(message.uint64_data ?? [], (value) => BigInt.asUintN(64, BigInt(toInt(value)))));
+      return bytesOf(
+        BigUint64Array.from(message.uint64_data ?? [], (value) => BigInt.asUintN(64, BigInt(toInt(value)))),
+      );
     case "uint32":
       return bytesOf(Uint32Array.from(message.uint64_data ?? [], Number));
     case "int32":

@@ -5,9 +5,9 @@ import { onnxErrors } from "../diagnostics/onnx.ts";
 import type { Graph } from "../ir/graph.ts";
 import { functionKey, Model, type ModelFunction } from "../ir/model.ts";
 import { fileSource, memorySource } from "./byte-source.ts";
+import { readEntries } from "./entries.ts";
 import type { ExternalOptions } from "./external-data.ts";
 import { toInt } from "./integers.ts";
-import { readEntries } from "./entries.ts";
 import type { FunctionMessage, GraphMessage, ModelMessage, OpsetMessage } from "./messages.ts";
 import { readAttribute } from "./read-attribute.ts";
 import { readFunctionBody, readGraph } from "./read-graph.ts";
@@ -23,7 +23,8 @@ import { decodeModelMessage } from "./wire.ts";
  */
 export function readModel(input: string | Uint8Array, options: ExternalOptions = {}): Model {
   const file = typeof input === "string" ? resolve(input) : undefined;
-  const source = typeof input === "string" ? fileSource(resolve(input)) : memorySource(input, "the given bytes");
+  const source =
+    typeof input === "string" ? fileSource(resolve(input)) : memorySource(input, "the given bytes");
   try {
     const { skeleton, ranges } = skimModel(source);
     const message = decodeModelMessage(skeleton, source.name);
@@ -76,12 +77,19 @@ function readFunction(message: FunctionMessage, context: TensorContext): ModelFu
     body: readFunctionBody(message, context),
     opsets: new Map(readOpsets(message.opset_import)),
     attributes: message.attribute ?? [],
-    defaults: new Map((message.attribute_proto ?? []).map((item) => readAttribute(item, message.name ?? "", context, readBody))),
+    defaults: new Map(
+      (message.attribute_proto ?? []).map((item) =>
+        readAttribute(item, message.name ?? "", context, readBody),
+      ),
+    ),
     docString: message.doc_string ?? "",
     metadata,
   };
 }
 
 function readOpsets(messages: readonly OpsetMessage[] | undefined): [string, number][] {
-  return (messages ?? []).map(({ domain = "", version }) => [domain === "ai.onnx" ? "" : domain, Number(toInt(version))]);
+  return (messages ?? []).map(({ domain = "", version }) => [
+    domain === "ai.onnx" ? "" : domain,
+    Number(toInt(version)),
+  ]);
 }

@@ -1,5 +1,5 @@
 /** Value types between messages and IR. */
-import { symbol, unknownDim, type Dim, isUnknown } from "../ir/dim.ts";
+import { type Dim, isUnknown, symbol, unknownDim } from "../ir/dim.ts";
 import { type DType, dtypeCode, dtypeFromCode } from "../ir/dtype.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { ValueType } from "../ir/type.ts";
@@ -33,10 +33,15 @@ export function readType(message: TypeMessage | undefined, depth = 0): ValueType
   return undefined;
 }
 
-function tensorLike(kind: "tensor" | "sparse", message: { elem_type?: number; shape?: ShapeMessage | null }): ValueType | undefined {
+function tensorLike(
+  kind: "tensor" | "sparse",
+  message: { elem_type?: number; shape?: ShapeMessage | null },
+): ValueType | undefined {
   const dtype: DType | undefined = dtypeFromCode(message.elem_type ?? 0);
   if (dtype === undefined) return undefined;
-  return message.shape == null ? { kind, dtype } : { kind, dtype, shape: (message.shape.dim ?? []).map(readDim) };
+  return message.shape == null
+    ? { kind, dtype }
+    : { kind, dtype, shape: (message.shape.dim ?? []).map(readDim) };
 }
 
 function readDim(message: DimensionMessage): Dim {
@@ -63,7 +68,9 @@ export function writeType(type: ValueType | undefined): TypeMessage | undefined 
       return { optional_type: elementField(type.element) };
     case "map": {
       const value = writeType(type.value);
-      return { map_type: { key_type: dtypeCode(type.key), ...(value === undefined ? {} : { value_type: value }) } };
+      return {
+        map_type: { key_type: dtypeCode(type.key), ...(value === undefined ? {} : { value_type: value }) },
+      };
     }
     case "opaque":
       return { opaque_type: { domain: type.domain, name: type.name } };

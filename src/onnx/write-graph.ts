@@ -7,14 +7,25 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { writeEntries } from "./entries.ts";
 import { fromInt } from "./integers.ts";
-import type { AttributeMessage, GraphMessage, NodeMessage, SparseTensorMessage, TensorMessage, ValueInfoMessage } from "./messages.ts";
+import type {
+  AttributeMessage,
+  GraphMessage,
+  NodeMessage,
+  SparseTensorMessage,
+  TensorMessage,
+  ValueInfoMessage,
+} from "./messages.ts";
 import { attributeKinds } from "./read-attribute.ts";
 import { writeType } from "./types.ts";
 
 /** How tensors are written: the caller decides whether data goes inside or stays elsewhere. */
 export type TensorWriter = (tensor: Tensor, name: string) => TensorMessage;
 
-export function writeGraph(graph: Graph, writeTensor: TensorWriter, options: { readonly valueInfo: boolean }): GraphMessage {
+export function writeGraph(
+  graph: Graph,
+  writeTensor: TensorWriter,
+  options: { readonly valueInfo: boolean },
+): GraphMessage {
   const outputs = new Set(graph.outputs);
   const inputs = new Set(graph.inputs);
   const infos: ValueInfoMessage[] = [];
@@ -53,13 +64,19 @@ export function writeInfo(value: Value): ValueInfoMessage {
   };
 }
 
-export function writeNode(node: Node, writeTensor: TensorWriter, options: { readonly valueInfo: boolean }): NodeMessage {
+export function writeNode(
+  node: Node,
+  writeTensor: TensorWriter,
+  options: { readonly valueInfo: boolean },
+): NodeMessage {
   return {
     input: node.inputs.map((input) => input?.name ?? ""),
     output: node.outputs.map((output) => output?.name ?? ""),
     ...(node.name === "" ? {} : { name: node.name }),
     op_type: node.op,
-    attribute: [...node.attributes].map(([name, attribute]) => writeAttribute(name, attribute, writeTensor, options)),
+    attribute: [...node.attributes].map(([name, attribute]) =>
+      writeAttribute(name, attribute, writeTensor, options),
+    ),
     ...(node.docString === "" ? {} : { doc_string: node.docString }),
     ...(node.domain === "" ? {} : { domain: node.domain }),
     ...(node.overload === "" ? {} : { overload: node.overload }),
@@ -109,7 +126,10 @@ export function writeAttribute(
   }
 }
 
-function writeSparse({ values, indices, dims }: SparseTensor, writeTensor: TensorWriter): SparseTensorMessage {
+function writeSparse(
+  { values, indices, dims }: SparseTensor,
+  writeTensor: TensorWriter,
+): SparseTensorMessage {
   return {
     values: writeTensor(values, values.name),
     indices: writeTensor(indices, indices.name),

@@ -45,7 +45,8 @@ export interface EncodeOptions {
 export function encodeModel(model: Model, options: EncodeOptions = {}): Uint8Array {
   const { weights = "inline", folder, valueInfo = false, checkLimits = false } = options;
   if (checkLimits) {
-    if (model.opset > runtimeLimits.opset) throw onnxErrors.E_ONNX_VERSION("opset", model.opset, runtimeLimits.opset);
+    if (model.opset > runtimeLimits.opset)
+      throw onnxErrors.E_ONNX_VERSION("opset", model.opset, runtimeLimits.opset);
     if (model.irVersion > runtimeLimits.irVersion) {
       throw onnxErrors.E_ONNX_VERSION("IR version", model.irVersion, runtimeLimits.irVersion);
     }
@@ -84,7 +85,11 @@ export async function writeModel(model: Model, path: string, options: WriteOptio
 }
 
 /** Streams large weights into one file beside the model, each aligned to 64 bytes. */
-async function writeExternally(model: Model, path: string, options: Omit<WriteOptions, "weights">): Promise<void> {
+async function writeExternally(
+  model: Model,
+  path: string,
+  options: Omit<WriteOptions, "weights">,
+): Promise<void> {
   assignNames(model);
   const location = `${basename(path)}.data`;
   const placed: { readonly tensor: Tensor; readonly offset: number }[] = [];
@@ -103,7 +108,9 @@ async function writeExternally(model: Model, path: string, options: Omit<WriteOp
   await writeFileAtomic(path, bytes);
 }
 
-async function* chunksOf(placed: readonly { readonly tensor: Tensor; readonly offset: number }[]): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  placed: readonly { readonly tensor: Tensor; readonly offset: number }[],
+): AsyncGenerator<Uint8Array> {
   let at = 0;
   for (const { tensor, offset } of placed) {
     if (offset > at) yield new Uint8Array(offset - at);
@@ -148,7 +155,9 @@ function writeFunction(fn: ModelFunction, writeTensor: TensorWriter): FunctionMe
     ...(fn.docString === "" ? {} : { doc_string: fn.docString }),
     opset_import: [...fn.opsets].map(([domain, version]) => ({ domain, version })),
     ...(fn.domain === "" ? {} : { domain: fn.domain }),
-    attribute_proto: [...fn.defaults].map(([name, value]) => writeAttribute(name, value, writeTensor, { valueInfo: false })),
+    attribute_proto: [...fn.defaults].map(([name, value]) =>
+      writeAttribute(name, value, writeTensor, { valueInfo: false }),
+    ),
     ...(fn.overload === "" ? {} : { overload: fn.overload }),
     metadata_props: writeEntries(fn.metadata),
   };
@@ -156,7 +165,8 @@ function writeFunction(fn: ModelFunction, writeTensor: TensorWriter): FunctionMe
 
 /** What `read.ts` set aside: whole fields that we do not model. */
 function readCarried(carried: unknown): { model: Carried; graph: Carried } {
-  if (typeof carried !== "object" || carried === null || !("graph" in carried)) return { model: {}, graph: {} };
+  if (typeof carried !== "object" || carried === null || !("graph" in carried))
+    return { model: {}, graph: {} };
   const { graph, ...model } = carried;
   return { model: defined(model), graph: typeof graph === "object" && graph !== null ? defined(graph) : {} };
 }

@@ -257,7 +257,10 @@ export class OpBuilder {
     return this.op("Gather", [data, indices], { axis });
   }
   /** `x[starts:ends]` on the given axes. */
-  slice(x: Value, bounds: { starts: readonly number[]; ends: readonly number[]; axes: readonly number[] }): Value {
+  slice(
+    x: Value,
+    bounds: { starts: readonly number[]; ends: readonly number[]; axes: readonly number[] },
+  ): Value {
     return this.op("Slice", [x, this.ints(bounds.starts), this.ints(bounds.ends), this.ints(bounds.axes)]);
   }
   shape(x: Value): Value {
@@ -310,7 +313,8 @@ export class OpBuilder {
     if (typeof left !== "number") {
       return [left, typeof right === "number" ? this.scalar(right, dtypeOf(left)) : right];
     }
-    if (typeof right === "number") throw new InternalError("both operands are numbers: compute them in TypeScript");
+    if (typeof right === "number")
+      throw new InternalError("both operands are numbers: compute them in TypeScript");
     return [this.scalar(left, dtypeOf(right)), right];
   }
 }

@@ -77,7 +77,8 @@ export function defineOp<
     infer: (node, env) => spec.infer({ node, in: operandsOf(node.inputs), attrs: attrsOf(node), ...env }),
 
     evaluate(node, values, env) {
-      if (typeof evaluate !== "function") throw new InternalError(`${spec.type} is not evaluated: ${evaluate.reason}`);
+      if (typeof evaluate !== "function")
+        throw new InternalError(`${spec.type} is not evaluated: ${evaluate.reason}`);
       return evaluate({ node, in: operandsOf(values), attrs: attrsOf(node), ...env });
     },
 
@@ -90,7 +91,8 @@ export function defineOp<
         grad: lazyGrads(node, grads, b, resultsOf),
         attrs: attrsOf(node),
         b,
-        hasGrad: (name: ParamName<O>) => grads[outputs.findIndex((output) => output.name === name)] !== undefined,
+        hasGrad: (name: ParamName<O>) =>
+          grads[outputs.findIndex((output) => output.name === name)] !== undefined,
       };
       const thunks: Readonly<Record<string, ((index: number) => Value) | undefined>> = gradient(context);
       return node.inputs.map((_, position) => {

@@ -55,8 +55,10 @@ export function isComputable(dtype: DType): boolean {
 /** Reads `count` elements from little-endian bytes. @throws InternalError for types it cannot hold. */
 export function decodeElements(dtype: DType, bytes: Uint8Array, count: number): Elements {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (dtype === "int64") return BigInt64Array.from({ length: count }, (_, i) => view.getBigInt64(i * 8, true));
-  if (dtype === "uint64") return BigUint64Array.from({ length: count }, (_, i) => view.getBigUint64(i * 8, true));
+  if (dtype === "int64")
+    return BigInt64Array.from({ length: count }, (_, i) => view.getBigInt64(i * 8, true));
+  if (dtype === "uint64")
+    return BigUint64Array.from({ length: count }, (_, i) => view.getBigUint64(i * 8, true));
   const read = readers[dtype];
   if (read === undefined) throw new InternalError(`the evaluator cannot hold ${dtype}`);
   const data = new Float64Array(count);
@@ -66,7 +68,8 @@ export function decodeElements(dtype: DType, bytes: Uint8Array, count: number): 
 
 /** Writes elements as little-endian bytes, rounding to the type. */
 export function encodeElements(dtype: DType, data: Elements): Uint8Array {
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return new Uint8Array(data.slice().buffer);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array)
+    return new Uint8Array(data.slice().buffer);
   const write = writers[dtype];
   if (write === undefined || !(data instanceof Float64Array)) {
     throw new InternalError(`the evaluator cannot store ${dtype}`);
@@ -112,5 +115,8 @@ function nibble(view: DataView, index: number): number {
 
 function setNibble(view: DataView, index: number, value: number): void {
   const byte = view.getUint8(index >> 1);
-  view.setUint8(index >> 1, index % 2 === 0 ? (byte & 0xf0) | (value & 15) : (byte & 15) | ((value & 15) << 4));
+  view.setUint8(
+    index >> 1,
+    index % 2 === 0 ? (byte & 0xf0) | (value & 15) : (byte & 15) | ((value & 15) << 4),
+  );
 }

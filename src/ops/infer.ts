@@ -1,8 +1,9 @@
 /** Runs shape rules over nodes and graphs, joining what they find with what the file says. */
+
+import { smallIntegers } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
-import { smallIntegers } from "../ir/constant.ts";
 import { refineShape, shapesConflict } from "../ir/shape.ts";
 import { type TensorType, tensorType, type ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -40,7 +41,8 @@ function apply(value: Value, inferred: NonNullable<Inferred>): void {
 /** What the rule found, completed by what was known before where the two agree. */
 function joinTypes(found: ValueType, known: ValueType | undefined): ValueType {
   if (found.kind !== "tensor" || known?.kind !== "tensor" || found.dtype !== known.dtype) return found;
-  if (found.shape !== undefined && known.shape !== undefined && shapesConflict(found.shape, known.shape)) return found;
+  if (found.shape !== undefined && known.shape !== undefined && shapesConflict(found.shape, known.shape))
+    return found;
   const joined: TensorType = tensorType(found.dtype, refineShape(found.shape, known.shape));
   return joined;
 }

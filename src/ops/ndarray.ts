@@ -1,7 +1,7 @@
 /** Dense arrays of the reference evaluator: what operators compute constants and checks with. */
 import { InternalError } from "../diagnostics/define.ts";
-import { type DType, isFloat } from "../ir/dtype.ts";
 import { inlineTensor } from "../ir/constant.ts";
+import { type DType, isFloat } from "../ir/dtype.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { decodeElements, encodeElements, roundElement } from "./elements.ts";
 
@@ -9,7 +9,11 @@ import { decodeElements, encodeElements, roundElement } from "./elements.ts";
  * Storage of elements: int64 and uint64 exactly as bigints, text as text, every other type (bool as 0 and 1) as
  * doubles, which hold its values exactly.
  */
-export type Elements = Float64Array<ArrayBuffer> | BigInt64Array<ArrayBuffer> | BigUint64Array<ArrayBuffer> | string[];
+export type Elements =
+  | Float64Array<ArrayBuffer>
+  | BigInt64Array<ArrayBuffer>
+  | BigUint64Array<ArrayBuffer>
+  | string[];
 
 /** A dense row-major array. */
 export class NDArray {
@@ -19,7 +23,8 @@ export class NDArray {
 
   constructor(dtype: DType, shape: readonly number[], data: Elements) {
     const size = shape.reduce((product, dim) => product * dim, 1);
-    if (data.length !== size) throw new InternalError(`array of shape [${shape}] over ${data.length} elements`);
+    if (data.length !== size)
+      throw new InternalError(`array of shape [${shape}] over ${data.length} elements`);
     this.dtype = dtype;
     this.shape = shape;
     this.data = data;
@@ -68,10 +73,21 @@ export function fromNumbers(
   values: ArrayLike<number>,
   exact = false,
 ): NDArray {
-  if (dtype === "int64") return new NDArray(dtype, shape, BigInt64Array.from(Array.from(values), (v) => BigInt(v)));
-  if (dtype === "uint64") return new NDArray(dtype, shape, BigUint64Array.from(Array.from(values), (v) => BigInt(v)));
+  if (dtype === "int64")
+    return new NDArray(
+      dtype,
+      shape,
+      BigInt64Array.from(Array.from(values), (v) => BigInt(v)),
+    );
+  if (dtype === "uint64")
+    return new NDArray(
+      dtype,
+      shape,
+      BigUint64Array.from(Array.from(values), (v) => BigInt(v)),
+    );
   const data = Float64Array.from(values);
-  if (!(exact && isFloat(dtype))) for (let i = 0; i < data.length; i++) data[i] = roundElement(dtype, data[i] ?? 0);
+  if (!(exact && isFloat(dtype)))
+    for (let i = 0; i < data.length; i++) data[i] = roundElement(dtype, data[i] ?? 0);
   return new NDArray(dtype, shape, data);
 }
 
@@ -79,7 +95,11 @@ export function fromNumbers(
 export function fromTensor(tensor: Tensor): NDArray {
   if (tensor.source.kind === "strings") {
     const decoder = new TextDecoder();
-    return new NDArray("string", tensor.dims, tensor.source.values.map((value) => decoder.decode(value)));
+    return new NDArray(
+      "string",
+      tensor.dims,
+      tensor.source.values.map((value) => decoder.decode(value)),
+    );
   }
   return new NDArray(tensor.dtype, tensor.dims, decodeElements(tensor.dtype, tensor.bytes(), tensor.size));
 }

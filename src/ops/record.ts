@@ -15,7 +15,10 @@ import type { AttributeTable, AttributeValues, Named, Param, ParamName, ParamSpe
 export type PrecisionClass = "low" | "follow" | "full" | "exact";
 
 /** What a shape rule says of one result; undefined where it knows nothing. */
-export type Inferred = ValueType | { readonly type: TensorType; readonly content: readonly Dim[] } | undefined;
+export type Inferred =
+  | ValueType
+  | { readonly type: TensorType; readonly content: readonly Dim[] }
+  | undefined;
 
 /** What a shape rule sees. Types of operands stand on the values themselves. */
 export interface InferContext<I extends readonly ParamSpelling[], A extends AttributeTable> {
@@ -148,7 +151,11 @@ export interface Op {
     env: EvaluateEnv,
   ): readonly (NDArray | null)[];
   /** Gradient thunk of each operand by position; undefined where the rule gives none. Kind `vjp` only. */
-  vjp(node: Node, grads: readonly (Value | undefined)[], b: OpBuilder): readonly ((() => Value) | undefined)[];
+  vjp(
+    node: Node,
+    grads: readonly (Value | undefined)[],
+    b: OpBuilder,
+  ): readonly ((() => Value) | undefined)[];
   /** Kind `expand` only. */
   expand(node: Node, b: OpBuilder): readonly (Value | null)[];
 }

@@ -88,9 +88,11 @@ function requireKernel(node: Node, opset: number): void {
 /** Forms that the provider declines although it has a kernel (seen in ONNX Runtime 1.30). */
 function declinedForm(node: Node): string | undefined {
   const autoPad = node.string("auto_pad", "NOTSET");
-  if ((node.op === "ArgMax" || node.op === "ArgMin") && node.int("select_last_index", 0) === 1) return "select_last_index=1 is declined";
+  if ((node.op === "ArgMax" || node.op === "ArgMin") && node.int("select_last_index", 0) === 1)
+    return "select_last_index=1 is declined";
   if (node.op === "ConvTranspose" && autoPad.startsWith("SAME")) return `auto_pad=${autoPad} is declined`;
-  if (node.op === "GRU" && node.int("linear_before_reset", 0) === 0) return "linear_before_reset=0 is declined";
+  if (node.op === "GRU" && node.int("linear_before_reset", 0) === 0)
+    return "linear_before_reset=0 is declined";
   if (node.op === "LSTM" && node.input(7) !== undefined) return "peepholes are declined";
   if (node.op === "BatchNormalization" && node.int("training_mode", 0) === 1) return "training_mode=1 throws";
   return undefined;

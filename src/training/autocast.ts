@@ -7,7 +7,7 @@ import { roleOf } from "../ir/role.ts";
 import { tensorType } from "../ir/type.ts";
 import { Value } from "../ir/value.ts";
 import { inferNode } from "../ops/infer.ts";
-import { paramAt, type PrecisionClass } from "../ops/record.ts";
+import { type PrecisionClass, paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 
 /** The two types that can be asked for. */
@@ -26,7 +26,8 @@ export function autocastGraph(graph: Graph, dtype: LowDType, opset: number): num
     if (target === undefined) continue;
     if (target === dtype) lowered += 1;
     castOperands(node, target, casts);
-    for (const output of node.outputs) if (output !== null && isFloatPair(output, dtype)) output.type = undefined;
+    for (const output of node.outputs)
+      if (output !== null && isFloatPair(output, dtype)) output.type = undefined;
     inferNode(node, opset);
   }
   graph.outputs.forEach((output, index) => {
@@ -52,7 +53,9 @@ function targetType(node: Node, low: LowDType): LowDType | "float32" | undefined
   if (precision === "low") return low;
   if (precision === "full") return "float32";
   if (precision === "exact") return undefined;
-  const deciding = floats.map((index) => node.input(index)).filter((value) => value !== undefined && !isScalar(value));
+  const deciding = floats
+    .map((index) => node.input(index))
+    .filter((value) => value !== undefined && !isScalar(value));
   const allLow = deciding.length > 0 && deciding.every((value) => value?.tensorType?.dtype === low);
   return allLow ? low : "float32";
 }
@@ -70,7 +73,8 @@ function floatOperands(node: Node): number[] {
 function castOperands(node: Node, target: DType, casts: CastCache): void {
   for (const index of floatOperands(node)) {
     const value = node.input(index);
-    if (value !== undefined && value.tensorType?.dtype !== target) node.setInput(index, casts.get(value, target, node));
+    if (value !== undefined && value.tensorType?.dtype !== target)
+      node.setInput(index, casts.get(value, target, node));
   }
 }
 
@@ -107,7 +111,12 @@ class CastCache {
 
   #make(value: Value, to: DType, reader?: Node): Value {
     const output = new Value({ type: tensorType(to, value.tensorType?.shape) });
-    const node = new Node({ op: "Cast", inputs: [value], attributes: { to: dtypeCode(to) }, outputs: [output] });
+    const node = new Node({
+      op: "Cast",
+      inputs: [value],
+      attributes: { to: dtypeCode(to) },
+      outputs: [output],
+    });
     node.name = value.producer?.name ?? reader?.name ?? "";
     for (const [key, text] of value.producer?.metadata ?? []) node.metadata.set(key, text);
     node.metadata.set("peft.cast", roleOf(value) === "param" ? "param" : this.#low);

@@ -23,7 +23,10 @@ export function addBackward(graph: Graph, opset: number, scaling: LossScaling | 
     if (key === undefined) throw new InternalError(`parameter "${param.name}" has no key`);
     const found = gradients[i] ?? tail.zerosLike(param);
     // An output of its own even where two parameters share a gradient.
-    const output = found.producer === undefined || [...found.uses].some((use) => use.kind === "output") ? tail.op("Identity", [found]) : found;
+    const output =
+      found.producer === undefined || [...found.uses].some((use) => use.kind === "output")
+        ? tail.op("Identity", [found])
+        : found;
     output.name = `grad.${key}`;
     graph.addOutput(setRole(output, "grad", { key }));
   });

@@ -1,8 +1,8 @@
 /** The loss contract: which labels a loss reads, and how it makes a scalar of the model's output. */
 import type { z } from "zod";
-import type { Graph } from "../ir/graph.ts";
 import type { Dim } from "../ir/dim.ts";
 import type { DType } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 
@@ -33,16 +33,16 @@ export interface LossSpec<S extends z.ZodObject> {
   readonly build: (context: LossContext<z.output<S>>) => LossResult;
 }
 
-/** A loss with its options erased. */
-export interface Loss {
+/** A loss as shared code works with it. */
+export interface Loss<S extends z.ZodObject = z.ZodObject> {
   readonly name: string;
   readonly summary: string;
-  readonly options: z.ZodObject;
+  readonly options: S;
   build(context: Omit<LossContext<unknown>, "options"> & { readonly options: unknown }): LossResult;
 }
 
 /** Declares a loss, the default export of a file in `passes/losses/`. */
-export function defineLoss<S extends z.ZodObject>(spec: LossSpec<S>): Loss {
+export function defineLoss<S extends z.ZodObject>(spec: LossSpec<S>): Loss<S> {
   const { name, summary, options } = spec;
   return {
     name,

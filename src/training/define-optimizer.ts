@@ -35,12 +35,12 @@ export interface OptimizerSpec<S extends z.ZodObject, K extends string> {
   readonly update: (context: UpdateContext<z.output<S>, K>) => Updated<K>;
 }
 
-/** An optimizer with its types erased. */
-export interface Optimizer {
+/** An optimizer with the names of its state erased: what shared code works with. */
+export interface Optimizer<S extends z.ZodObject = z.ZodObject> {
   readonly name: string;
   readonly summary: string;
   readonly paper: string;
-  readonly options: z.ZodObject;
+  readonly options: S;
   bind(options: unknown): BoundOptimizer;
 }
 
@@ -52,7 +52,9 @@ export interface BoundOptimizer {
 }
 
 /** Declares an optimizer, the default export of a file in `passes/optimizers/`. */
-export function defineOptimizer<S extends z.ZodObject, K extends string>(spec: OptimizerSpec<S, K>): Optimizer {
+export function defineOptimizer<S extends z.ZodObject, K extends string>(
+  spec: OptimizerSpec<S, K>,
+): Optimizer<S> {
   const { name, summary, paper, options: schema } = spec;
   return {
     name,

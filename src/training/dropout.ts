@@ -1,6 +1,7 @@
 /** Dropout whose mask is a function of a seed input, so that a run can be repeated and resumed bit for bit. */
-import type { Graph } from "../ir/graph.ts";
+
 import { inlineTensor } from "../ir/constant.ts";
+import type { Graph } from "../ir/graph.ts";
 import { setRole, withRole } from "../ir/role.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";

@@ -22,7 +22,8 @@ export function emulateLow(graph: Graph): number {
     node.inputs.forEach((input, index) => {
       if (input !== null && isLowValue(input)) node.setInput(index, raise(graph, input, raised));
     });
-    for (const output of node.outputs) if (output !== null && isLowValue(output)) lowerResult(graph, node, output);
+    for (const output of node.outputs)
+      if (output !== null && isLowValue(output)) lowerResult(graph, node, output);
   }
   return wrapped;
 }
@@ -36,7 +37,12 @@ function isLowValue(value: Value): boolean {
 function raise(graph: Graph, value: Value, raised: Map<Value, Value>): Value {
   const known = raised.get(value);
   if (known !== undefined) return known;
-  const view = insertCast(graph, value, "float32", value.producer === undefined ? graph.first : value.producer.next);
+  const view = insertCast(
+    graph,
+    value,
+    "float32",
+    value.producer === undefined ? graph.first : value.producer.next,
+  );
   raised.set(value, view);
   return view;
 }
@@ -55,7 +61,12 @@ function lowerResult(graph: Graph, node: Node, output: Value): void {
 
 function insertCast(graph: Graph, value: Value, to: DType, before: Node | undefined): Value {
   const output = new Value({ type: tensorType(to, value.tensorType?.shape) });
-  const cast = new Node({ op: "Cast", inputs: [value], attributes: { to: dtypeCode(to) }, outputs: [output] });
+  const cast = new Node({
+    op: "Cast",
+    inputs: [value],
+    attributes: { to: dtypeCode(to) },
+    outputs: [output],
+  });
   cast.name = value.producer?.name ?? "";
   graph.insert(cast, before);
   return output;

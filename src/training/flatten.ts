@@ -53,7 +53,8 @@ function layoutOf(params: readonly Value[]): FlatSlice[] {
   return params.map((param) => {
     const key = roleFact(param, "key");
     const shape = staticShape(shapeOf(param));
-    if (key === undefined || shape === undefined) throw new InternalError(`parameter "${param.name}" lacks key or size`);
+    if (key === undefined || shape === undefined)
+      throw new InternalError(`parameter "${param.name}" lacks key or size`);
     const slice = { key, offset, shape };
     offset += sizeOf(shape);
     return slice;
@@ -68,10 +69,17 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 
-function splitFlat(graph: Graph, flat: Value, params: readonly Value[], slices: readonly FlatSlice[], opset: number): void {
+function splitFlat(
+  graph: Graph,
+  flat: Value,
+  params: readonly Value[],
+  slices: readonly FlatSlice[],
+  opset: number,
+): void {
   const b = new OpBuilder({ graph, before: graph.first }, opset);
   const sizes = slices.map(({ shape }) => sizeOf(shape));
-  const parts = params.length === 1 ? [flat] : b.ops("Split", [flat, b.ints(sizes)], { axis: 0 }, params.length);
+  const parts =
+    params.length === 1 ? [flat] : b.ops("Split", [flat, b.ints(sizes)], { axis: 0 }, params.length);
   params.forEach((param, i) => {
     const part = parts[i];
     if (part === undefined) throw new InternalError("a split lacks a part");
@@ -94,7 +102,10 @@ function packGradients(graph: Graph, slices: readonly FlatSlice[], opset: number
   const flat = b.concat(parts, 0);
   flat.name = flatNames.grads;
   setRole(flat, "grad", { slices: JSON.stringify(slices) });
-  graph.setOutputs([...graph.outputs.filter((output) => !byKey.has(roleFact(output, "key")) || !grads.includes(output)), flat]);
+  graph.setOutputs([
+    ...graph.outputs.filter((output) => !byKey.has(roleFact(output, "key")) || !grads.includes(output)),
+    flat,
+  ]);
 }
 
 function concatenated(params: readonly Value[]): Tensor {

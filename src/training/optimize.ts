@@ -29,7 +29,11 @@ export interface OptimizeOptions {
 }
 
 /** Keys of scalar state in the state file. */
-export const scalarKeys = { step: "optimizer/step", scale: "scaler/scale", good: "scaler/good_steps" } as const;
+export const scalarKeys = {
+  step: "optimizer/step",
+  scale: "scaler/scale",
+  good: "scaler/good_steps",
+} as const;
 
 /**
  * Turns the graph's flat gradient output into updated parameters and state, each an output that feeds an input at the
@@ -40,7 +44,8 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   const b = new OpBuilder({ graph }, opset);
   const [param] = withRole(graph.inputs, "param");
   const gradient = withRole(graph.outputs, "grad")[0] ?? withRole(graph.inputs, "grad")[0];
-  if (param === undefined || gradient === undefined) throw new InternalError("nothing to optimize: no flat gradient");
+  if (param === undefined || gradient === undefined)
+    throw new InternalError("nothing to optimize: no flat gradient");
   graph.setOutputs(graph.outputs.filter((output) => output !== gradient));
 
   const scale = scaling === undefined ? undefined : lossScaleInput(graph, scaling);
@@ -49,7 +54,9 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   const finite = b.not(b.or(b.op("IsNaN", [norm]), b.op("IsInf", [norm])));
   const clipped = clip === undefined ? unscaled : clipTo(b, unscaled, norm, clip);
 
-  const lr = setRole(graph.addInput({ name: "lr", type: tensorType("float32", []) }), "hyper", { kind: "lr" });
+  const lr = setRole(graph.addInput({ name: "lr", type: tensorType("float32", []) }), "hyper", {
+    kind: "lr",
+  });
   const counter = stateInput(graph, "step", scalarKeys.step, int64Tensor([0], []));
   const step = b.add(counter, 1);
   const slices = readSlices(param);
@@ -61,7 +68,8 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   feed(graph, b.where(finite, updated.param, param), param);
   for (const [name, before] of Object.entries(state)) {
     const after = updated.state[name];
-    if (after === undefined) throw new InternalError(`optimizer ${optimizer.name} does not update its state "${name}"`);
+    if (after === undefined)
+      throw new InternalError(`optimizer ${optimizer.name} does not update its state "${name}"`);
     feed(graph, b.where(finite, after, before), before);
   }
   feed(graph, b.where(finite, step, counter), counter);
@@ -86,7 +94,11 @@ function clipTo(b: OpBuilder, gradient: Value, norm: Value, clip: number): Value
 }
 
 function updateScale(graph: Graph, b: OpBuilder, scale: Value, finite: Value, scaling: LossScaling): void {
-  const good = graph.addInput({ name: "good_steps", type: tensorType("int64", []), initializer: int64Tensor([0], []) });
+  const good = graph.addInput({
+    name: "good_steps",
+    type: tensorType("int64", []),
+    initializer: int64Tensor([0], []),
+  });
   setRole(good, "scale", { key: scalarKeys.good });
   const count = b.add(good, 1);
   const grows = b.and(finite, b.greaterOrEqual(count, scaling.interval));
@@ -102,7 +114,11 @@ function stateInput(graph: Graph, name: string, key: string, initial: Tensor): V
 
 function flatStateInput(graph: Graph, name: string, param: Value, slices: readonly FlatSlice[]): Value {
   const shape = shapeOf(param).map(Number);
-  const value = graph.addInput({ name: `state.${name}`, type: tensorType("float32", shape), initializer: zeroTensor("float32", shape) });
+  const value = graph.addInput({
+    name: `state.${name}`,
+    type: tensorType("float32", shape),
+    initializer: zeroTensor("float32", shape),
+  });
   const parts = slices.map((slice) => ({ ...slice, key: `${slice.key}/${name}` }));
   return setRole(value, "state", { key: `state/${name}`, slices: JSON.stringify(parts) });
 }

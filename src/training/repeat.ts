@@ -29,7 +29,10 @@ export function repeatSteps(graph: Graph, steps: number, opset: number): Graph {
     const isCarried = carried.has(roleOf(input) ?? "");
     const type = input.tensorType;
     if (type?.shape === undefined) throw new InternalError(`input "${input.name}" has no known rank`);
-    const outside = outer.addInput({ name: input.name, type: isCarried ? type : tensorType(type.dtype, [steps, ...type.shape]) });
+    const outside = outer.addInput({
+      name: input.name,
+      type: isCarried ? type : tensorType(type.dtype, [steps, ...type.shape]),
+    });
     outside.initializer = input.initializer;
     for (const [key, value] of input.metadata) outside.metadata.set(key, value);
     if (isCarried) {
@@ -79,12 +82,20 @@ function buildLoop({ graph, outer, body, map, initial, condition, steps, opset }
   const inner = new OpBuilder({ graph: body }, opset);
   // A body may not yield one of its own inputs or an outer value directly.
   const owned = (value: Value): Value => inner.op("Identity", [value]);
-  body.setOutputs([owned(condition), ...results.map((output) => owned(inside(output))), ...scanned.map((output) => owned(inside(output)))]);
+  body.setOutputs([
+    owned(condition),
+    ...results.map((output) => owned(inside(output))),
+    ...scanned.map((output) => owned(inside(output))),
+  ]);
 
   const values = [...results, ...scanned].map((output, index) => {
     const type = output.tensorType;
-    const shape = type?.shape === undefined ? undefined : index < results.length ? type.shape : [steps, ...type.shape];
-    const value = new Value({ name: output.name, type: type === undefined ? undefined : tensorType(type.dtype, shape) });
+    const shape =
+      type?.shape === undefined ? undefined : index < results.length ? type.shape : [steps, ...type.shape];
+    const value = new Value({
+      name: output.name,
+      type: type === undefined ? undefined : tensorType(type.dtype, shape),
+    });
     for (const [key, text] of output.metadata) value.metadata.set(key, text);
     return value;
   });

@@ -42,7 +42,12 @@ export interface TaskChoice {
 }
 
 /** Tasks whose head PEFT trains and saves with the adapter. */
-export const tasksWithHead: ReadonlySet<TaskName> = new Set(["seq-cls", "token-cls", "multi-label", "regression"]);
+export const tasksWithHead: ReadonlySet<TaskName> = new Set([
+  "seq-cls",
+  "token-cls",
+  "multi-label",
+  "regression",
+]);
 
 /** Names that PEFT gives to heads. */
 export const headNames: readonly string[] = ["classifier", "score"];
@@ -68,7 +73,9 @@ export function taskLoss(task: TaskName, columns: number | undefined): TaskLoss 
 
 /** Float outputs that a loss can judge. */
 export function floatOutputs(graph: Graph): Value[] {
-  return graph.outputs.filter((output) => output.tensorType !== undefined && isFloat(output.tensorType.dtype));
+  return graph.outputs.filter(
+    (output) => output.tensorType !== undefined && isFloat(output.tensorType.dtype),
+  );
 }
 
 /** The output that holds the scores: `logits` by name, else the first float output. */
@@ -81,7 +88,7 @@ export function logitsOutput(graph: Graph): Value | undefined {
 export function lossOutput(graph: Graph): Value | undefined {
   return floatOutputs(graph).find((output) => {
     const shape = output.tensorType?.shape;
-    return shape !== undefined && shape.every((dim) => dim === 1) && /loss/i.test(output.name);
+    return shape?.every((dim) => dim === 1) && /loss/i.test(output.name);
   });
 }
 
@@ -91,14 +98,19 @@ export function inferTask(graph: Graph, sites: readonly Site[]): TaskChoice {
   const shape = output?.tensorType?.shape;
   const columns = shape?.at(-1);
   const names = new Set(graph.inputs.map((input) => input.name));
-  if (output === undefined || shape === undefined) return { task: "feature", reason: "the output has no known rank" };
+  if (output === undefined || shape === undefined)
+    return { task: "feature", reason: "the output has no known rank" };
   const vocabularies = new Set(sites.flatMap((site) => (site.kind === "embedding" ? [site.rows] : [])));
-  const isLogits = /logit|score|prob|pred/i.test(output.name) || !/hidden|embed|feature|pool/i.test(output.name);
+  const isLogits =
+    /logit|score|prob|pred/i.test(output.name) || !/hidden|embed|feature|pool/i.test(output.name);
   if (names.has("decoder_input_ids") && shape.length === 3) {
     return { task: "seq2seq-lm", reason: "it reads decoder_input_ids and yields scores by position" };
   }
   if (shape.length === 3 && typeof columns === "number" && vocabularies.has(columns)) {
-    return { task: "causal-lm", reason: `its output has ${columns} columns, as many as the token table has rows` };
+    return {
+      task: "causal-lm",
+      reason: `its output has ${columns} columns, as many as the token table has rows`,
+    };
   }
   if (shape.length === 3 && isLogits && typeof columns === "number" && names.has("input_ids")) {
     return { task: "token-cls", reason: `it yields ${columns} scores by position` };

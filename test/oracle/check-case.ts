@@ -2,15 +2,30 @@
 import { join } from "node:path";
 import { expect } from "vitest";
 import { adapters } from "../../passes/adapters/index.ts";
-import { compileGraphs, type Compiled } from "../../src/compile/compile.ts";
+import { type Compiled, compileGraphs } from "../../src/compile/compile.ts";
 import { readPeftFolder } from "../../src/compile/peft-folder.ts";
 import type { CompileRequest } from "../../src/compile/request.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { fromNumbers, NDArray } from "../../src/ops/ndarray.ts";
-import { advance, type Batch, GraphSession, resultOf, splitFlat, startingState, type State } from "./graph-session.ts";
 import { checkMerged } from "./check-merged.ts";
 import { expectClose, tolerances } from "./close.ts";
-import { type OracleCase, oracleRoot, readAliases, readArrays, readTrainRecord, type TrainRecord } from "./oracle-set.ts";
+import {
+  advance,
+  type Batch,
+  GraphSession,
+  resultOf,
+  type State,
+  splitFlat,
+  startingState,
+} from "./graph-session.ts";
+import {
+  type OracleCase,
+  oracleRoot,
+  readAliases,
+  readArrays,
+  readTrainRecord,
+  type TrainRecord,
+} from "./oracle-set.ts";
 
 /** Runs every check that the case has data for. */
 export async function checkCase(item: OracleCase): Promise<void> {
@@ -24,7 +39,9 @@ export async function checkCase(item: OracleCase): Promise<void> {
     ...trainingOf(record),
   };
   const aliases = readAliases(item.folder);
-  const compiled = compileGraphs(model, request, { adapter: { file: peft.file, tensors: withAliases(peft.tensors, aliases) } });
+  const compiled = compileGraphs(model, request, {
+    adapter: { file: peft.file, tensors: withAliases(peft.tensors, aliases) },
+  });
   const io = readArrays(join(oracleRoot, "models", item.model, "io.safetensors"));
   const expected = readArrays(join(item.folder, "expected.safetensors"));
   // Reduced precision is compared by trajectory alone; the set's expected tensors are those of float32.
@@ -38,11 +55,14 @@ export async function checkCase(item: OracleCase): Promise<void> {
 }
 
 function savedModules(options: Readonly<Record<string, unknown>>): string[] {
-  const saved = options["modules_to_save"];
+  const saved = options.modules_to_save;
   return Array.isArray(saved) ? saved.map(String) : [];
 }
 
-function withAliases<T>(tensors: ReadonlyMap<string, T>, aliases: ReadonlyMap<string, string>): Map<string, T> {
+function withAliases<T>(
+  tensors: ReadonlyMap<string, T>,
+  aliases: ReadonlyMap<string, string>,
+): Map<string, T> {
   const all = new Map(tensors);
   for (const [alias, key] of aliases) {
     const tensor = tensors.get(key) ?? tensors.get(alias);
@@ -73,17 +93,26 @@ function trainingOf(record: TrainRecord | undefined): Partial<CompileRequest> {
       : { name: "sgd", options: { lr: record.lr, momentum: Number(sgd[1]), weight_decay: Number(sgd[2]) } };
   const precision: Partial<CompileRequest> =
     record.amp === "fp16" ? { precision: "fp16" } : record.amp === "bf16" ? { precision: "bf16" } : {};
-  const scaling = record.loss_scales.length > 0 ? { scaling: { scale: record.loss_scales[0] ?? 1, interval: 3 } } : {};
+  const scaling =
+    record.loss_scales.length > 0 ? { scaling: { scale: record.loss_scales[0] ?? 1, interval: 3 } } : {};
   return { optimizer, clip: record.max_grad_norm, ...precision, ...scaling };
 }
 
 /** Fields of one batch; `extra` such as expected logits are ignored by the graph. */
 function batchOf(io: ReadonlyMap<string, NDArray>, name: string): Batch {
   const prefix = `${name}.`;
-  return new Map([...io].flatMap(([key, array]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), array] as const] : [])));
+  return new Map(
+    [...io].flatMap(([key, array]) =>
+      key.startsWith(prefix) ? [[key.slice(prefix.length), array] as const] : [],
+    ),
+  );
 }
 
-async function checkForward(compiled: Compiled, batch: Batch, expected: ReadonlyMap<string, NDArray>): Promise<void> {
+async function checkForward(
+  compiled: Compiled,
+  batch: Batch,
+  expected: ReadonlyMap<string, NDArray>,
+): Promise<void> {
   const session = await GraphSession.open(compiled.graphs.eval);
   try {
     const state = startingState(compiled, "eval");
@@ -91,11 +120,22 @@ async function checkForward(compiled: Compiled, batch: Batch, expected: Readonly
     expectClose("logits", resultOf(results, "logits"), expected.get("logits"), tolerances.exact);
     if (expected.has("logits.disabled")) {
       // LoRA with zero factors is the base model: what disabling the adapter means.
-      const zeros = new Map([...state].map(([name, { dtype, shape, size }]) => [name, fromNumbers(dtype, shape, new Float64Array(size))]));
+      const zeros = new Map(
+        [...state].map(([name, { dtype, shape, size }]) => [
+          name,
+          fromNumbers(dtype, shape, new Float64Array(size)),
+        ]),
+      );
       const base = await session.run(batch, zeros);
-      expectClose("logits.disabled", resultOf(base, "logits"), expected.get("logits.disabled"), tolerances.exact);
+      expectClose(
+        "logits.disabled",
+        resultOf(base, "logits"),
+        expected.get("logits.disabled"),
+        tolerances.exact,
+      );
     }
-    if (expected.has("loss")) expectClose("loss", resultOf(results, "loss"), expected.get("loss"), tolerances.exact);
+    if (expected.has("loss"))
+      expectClose("loss", resultOf(results, "loss"), expected.get("loss"), tolerances.exact);
   } finally {
     await session.close();
   }
@@ -116,16 +156,24 @@ async function checkGradients(
     const plain = new Map([...aliases].map(([name, reported]) => [reported, name]));
     const wanted = [...expected].flatMap(([key, array]) => {
       const name = key.slice("grad.".length);
-      return key.startsWith("grad.") && !key.startsWith("grad.param.") ? [[plain.get(name) ?? name, array] as const] : [];
+      return key.startsWith("grad.") && !key.startsWith("grad.param.")
+        ? [[plain.get(name) ?? name, array] as const]
+        : [];
     });
     expect([...grads.keys()].sort()).toEqual(wanted.map(([key]) => key).sort());
-    for (const [key, array] of wanted) expectClose(`gradient of ${key}`, grads.get(key), array, tolerances.gradient);
+    for (const [key, array] of wanted)
+      expectClose(`gradient of ${key}`, grads.get(key), array, tolerances.gradient);
   } finally {
     await session.close();
   }
 }
 
-async function checkTraining(compiled: Compiled, io: ReadonlyMap<string, NDArray>, record: TrainRecord, item: OracleCase): Promise<void> {
+async function checkTraining(
+  compiled: Compiled,
+  io: ReadonlyMap<string, NDArray>,
+  record: TrainRecord,
+  item: OracleCase,
+): Promise<void> {
   const run = record.gradient_accumulation > 1 ? accumulatedSteps : singleSteps;
   const { state, losses, norms, scales } = await run(compiled, io, record, item);
   const low = record.amp !== "none";
@@ -133,7 +181,9 @@ async function checkTraining(compiled: Compiled, io: ReadonlyMap<string, NDArray
   expectClose("losses", vector(losses), vector(record.losses), tolerance);
   if (!low) expectClose("gradient norms", vector(norms), vector(record.grad_norms), tolerance);
   if (record.loss_scales.length > 0) expect(scales).toEqual(record.loss_scales);
-  const [param] = compiled.graphs.train.graph.inputs.filter((input) => input.metadata.get("peft.role") === "param");
+  const [param] = compiled.graphs.train.graph.inputs.filter(
+    (input) => input.metadata.get("peft.role") === "param",
+  );
   if (param === undefined) throw new Error("nothing is trained");
   const trained = splitFlat(param, state.get(param.name) ?? fromNumbers("float32", [0], []));
   const loose = record.float64_difference?.loose_tensors ?? {};
@@ -151,13 +201,19 @@ interface Trajectory {
   readonly scales: number[];
 }
 
-async function singleSteps(compiled: Compiled, io: ReadonlyMap<string, NDArray>, record: TrainRecord): Promise<Trajectory> {
+async function singleSteps(
+  compiled: Compiled,
+  io: ReadonlyMap<string, NDArray>,
+  record: TrainRecord,
+): Promise<Trajectory> {
   const session = await GraphSession.open(compiled.graphs.train);
   const result: Trajectory = { state: startingState(compiled, "train"), losses: [], norms: [], scales: [] };
   try {
     for (const name of record.batches) {
       result.scales.push(result.state.get("loss_scale")?.numbers[0] ?? 1);
-      const results = await session.run(batchOf(io, name), result.state, { lr: fromNumbers("float32", [], [record.lr]) });
+      const results = await session.run(batchOf(io, name), result.state, {
+        lr: fromNumbers("float32", [], [record.lr]),
+      });
       result.losses.push(scalar(resultOf(results, "loss")));
       result.norms.push(scalar(resultOf(results, "metric", "grad_norm")));
       advance(result.state, results);

@@ -9,7 +9,11 @@ import { runModel } from "../harness/runtime.ts";
 import { expectClose, tolerances } from "./close.ts";
 
 /** Runs the merge job of every adapted site and compares what the set has for it. */
-export async function checkMerged(model: Model, compiled: Compiled, expected: ReadonlyMap<string, NDArray>): Promise<void> {
+export async function checkMerged(
+  model: Model,
+  compiled: Compiled,
+  expected: ReadonlyMap<string, NDArray>,
+): Promise<void> {
   const wanted = [...expected].filter(([key]) => key.startsWith("merged."));
   if (wanted.length === 0) return;
   const { adapter, sites } = compiled.plan;
@@ -20,7 +24,8 @@ export async function checkMerged(model: Model, compiled: Compiled, expected: Re
     const outputs = await runModel(job.model, new Map());
     job.model.graph.outputs.forEach((output, i) => {
       const array = outputs[i];
-      if (array !== undefined) merged.set(`merged.${basePath(job.site)}.${output.name}`, inOwnLayout(job.site, output.name, array));
+      if (array !== undefined)
+        merged.set(`merged.${basePath(job.site)}.${output.name}`, inOwnLayout(job.site, output.name, array));
     });
   }
   const trained = compiled.state.tensors;
@@ -29,7 +34,9 @@ export async function checkMerged(model: Model, compiled: Compiled, expected: Re
     const found = merged.get(key);
     if (found === undefined && isTiedTo(path, adapted)) continue;
     // Trained whole: what the checkpoint holds is what the merged model gets.
-    const saved = trained.get(`base_model.model.${path}`) ?? trained.get(`base_model.model.${path.replace(/bias$/, "base_layer.bias")}`);
+    const saved =
+      trained.get(`base_model.model.${path}`) ??
+      trained.get(`base_model.model.${path.replace(/bias$/, "base_layer.bias")}`);
     expectClose(key, found ?? (saved === undefined ? undefined : fromTensor(saved)), array, tolerances.exact);
   }
 }
@@ -38,7 +45,9 @@ export async function checkMerged(model: Model, compiled: Compiled, expected: Re
 function inOwnLayout(site: Site, name: string, array: NDArray): NDArray {
   if (site.kind !== "linear" || !site.conv1d || name !== "weight") return array;
   const [rows = 0, columns = 0] = array.shape;
-  const values = array.numbers.map((_, at) => array.numbers[(at % rows) * columns + Math.floor(at / rows)] ?? 0);
+  const values = array.numbers.map(
+    (_, at) => array.numbers[(at % rows) * columns + Math.floor(at / rows)] ?? 0,
+  );
   return new NDArray(array.dtype, [columns, rows], values);
 }
 

@@ -19,7 +19,12 @@ export const tolerances = {
 } as const satisfies Record<string, Tolerance>;
 
 /** Throws unless shapes are equal and every element is close. */
-export function expectClose(what: string, actual: NDArray | undefined, expected: NDArray | undefined, tolerance: Tolerance): void {
+export function expectClose(
+  what: string,
+  actual: NDArray | undefined,
+  expected: NDArray | undefined,
+  tolerance: Tolerance,
+): void {
   if (actual === undefined || expected === undefined) {
     throw new Error(`${what}: ${actual === undefined ? "we have none" : "the set has none"}`);
   }

@@ -40,7 +40,11 @@ export class GraphSession {
   }
 
   /** Runs the graph: batch fields by name, everything else from `state` or `extra` by input name. */
-  async run(batch: Batch, state: ReadonlyMap<string, NDArray>, extra: Readonly<Record<string, NDArray>> = {}): Promise<Map<Value, NDArray>> {
+  async run(
+    batch: Batch,
+    state: ReadonlyMap<string, NDArray>,
+    extra: Readonly<Record<string, NDArray>> = {},
+  ): Promise<Map<Value, NDArray>> {
     const feeds = Object.fromEntries(
       this.model.graph.inputs.map((input) => {
         const array = extra[input.name] ?? state.get(input.name) ?? batch.get(roleFact(input, "field") ?? "");

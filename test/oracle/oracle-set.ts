@@ -6,7 +6,7 @@ import { SafetensorsFile } from "../../src/formats/safetensors-file.ts";
 import { decodeElements } from "../../src/ops/elements.ts";
 import { NDArray } from "../../src/ops/ndarray.ts";
 
-export const oracleRoot = resolve(process.env["PEFT_ORACLES"] ?? "fixtures/oracles");
+export const oracleRoot = resolve(process.env.PEFT_ORACLES ?? "fixtures/oracles");
 
 const trainSchema = z.looseObject({
   amp: z.string().default("none"),
@@ -41,7 +41,13 @@ export interface OracleCase {
 
 const indexSchema = z.looseObject({
   cases: z.array(
-    z.looseObject({ model: z.string(), case: z.string(), status: z.string(), method: z.string(), mode: z.string().nullish() }),
+    z.looseObject({
+      model: z.string(),
+      case: z.string(),
+      status: z.string(),
+      method: z.string(),
+      mode: z.string().nullish(),
+    }),
   ),
 });
 
@@ -53,7 +59,14 @@ export function listOracleCases(): OracleCase[] {
     .flatMap(({ model, case: name }) =>
       exportsOf(model).map((exported) => {
         const folder = join(oracleRoot, "cases", model, name);
-        return { model, name, exported, folder, adapterFolder: adapterFolderOf(folder), modelFile: join(oracleRoot, "models", model, exported) };
+        return {
+          model,
+          name,
+          exported,
+          folder,
+          adapterFolder: adapterFolderOf(folder),
+          modelFile: join(oracleRoot, "models", model, exported),
+        };
       }),
     );
 }
@@ -83,13 +96,23 @@ export function readAliases(folder: string): ReadonlyMap<string, string> {
   if (!existsSync(file)) return new Map();
   const schema = z.looseObject({ tensor_aliases: z.record(z.string(), z.array(z.string())).default({}) });
   const { tensor_aliases: aliases } = schema.parse(JSON.parse(readFileSync(file, "utf8")));
-  return new Map(Object.entries(aliases).flatMap(([key, others]) => others.map((other) => [other, key] as const)));
+  return new Map(
+    Object.entries(aliases).flatMap(([key, others]) => others.map((other) => [other, key] as const)),
+  );
 }
 
 /** All tensors of a safetensors file. */
 export function readArrays(file: string): Map<string, NDArray> {
   const opened = SafetensorsFile.open(file);
-  const types = { F32: "float32", F64: "float64", F16: "float16", BF16: "bfloat16", I64: "int64", I32: "int32", BOOL: "bool" } as const;
+  const types = {
+    F32: "float32",
+    F64: "float64",
+    F16: "float16",
+    BF16: "bfloat16",
+    I64: "int64",
+    I32: "int32",
+    BOOL: "bool",
+  } as const;
   return new Map(
     opened.names.map((name) => {
       const { dtype, shape } = opened.entry(name);

@@ -7,17 +7,27 @@ import { type Initializer, seedFor } from "../../../src/adapt/initializers.ts";
  *
  * @param r even rank
  */
-export function orthogonalPair(r: number, inFeatures: number, outFeatures: number, path: string): [Initializer, Initializer] {
+export function orthogonalPair(
+  r: number,
+  inFeatures: number,
+  outFeatures: number,
+  path: string,
+): [Initializer, Initializer] {
   const rows = orthogonalRows(r, seedFor(0, path));
   const half = (parity: number): readonly Float64Array[] => rows.filter((_, i) => i % 2 === parity);
   // A is (r, in), B is (out, r): the same product, read by columns or by rows.
-  const initA: Initializer = (_, random) => transposed(randomTimes(half(1), inFeatures, random.normal.bind(random)), inFeatures, r);
+  const initA: Initializer = (_, random) =>
+    transposed(randomTimes(half(1), inFeatures, random.normal.bind(random)), inFeatures, r);
   const initB: Initializer = (_, random) => randomTimes(half(0), outFeatures, random.normal.bind(random));
   return [initA, initB];
 }
 
 /** (count, r/2) normal matrix times the given r/2 rows, over 10; row-major (count, r). */
-function randomTimes(rows: readonly Float64Array[], count: number, draw: () => number): Float32Array<ArrayBuffer> {
+function randomTimes(
+  rows: readonly Float64Array[],
+  count: number,
+  draw: () => number,
+): Float32Array<ArrayBuffer> {
   const width = rows[0]?.length ?? 0;
   const result = new Float32Array(count * width);
   for (let i = 0; i < count; i++) {

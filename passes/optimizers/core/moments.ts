@@ -18,9 +18,10 @@ interface MomentOptions {
 }
 
 /** lr * mHat / (sqrt(vHat) + eps) with the moments after this gradient (Kingma and Ba 2014, algorithm 1). */
-export function momentStep(
-  { grad, state, lr, step, b, options }: UpdateContext<MomentOptions, "m" | "v">,
-): { readonly change: Value; readonly state: { readonly m: Value; readonly v: Value } } {
+export function momentStep({ grad, state, lr, step, b, options }: UpdateContext<MomentOptions, "m" | "v">): {
+  readonly change: Value;
+  readonly state: { readonly m: Value; readonly v: Value };
+} {
   const { beta1, beta2, eps } = options;
   const m = b.add(b.mul(state.m, beta1), b.mul(grad, 1 - beta1));
   const v = b.add(b.mul(state.v, beta2), b.mul(b.mul(grad, grad), 1 - beta2));
