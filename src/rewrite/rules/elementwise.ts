@@ -2,6 +2,7 @@
 import { constantOf } from "../../ir/constant.ts";
 import type { Value } from "../../ir/value.ts";
 import { isFilledWith } from "../match.ts";
+import { mayBeParameter } from "../parameters.ts";
 import { nodeRule, type Rule, rule, type Verdict } from "../rule.ts";
 import { haveSameShape, keepsShape } from "./proofs.ts";
 
@@ -19,15 +20,14 @@ const neutral = [
 const dropNeutral = neutral.map(([op, number]) =>
   rule(`drop-neutral-${op.toLowerCase()}`, {
     match: (p) => p[op](p.x, number),
-    when: ({ x }, root) => isScalarBeside(root.inputs, x) || keepsShape(x, root),
+    when: ({ x }, root) => {
+      const other = root.inputs.find((operand) => operand !== x);
+      if (other != null && mayBeParameter(other)) return "the constant may be a parameter";
+      return constantOf(other)?.dims.length === 0 || keepsShape(x, root);
+    },
     build: ({ x }) => x,
   }),
 );
-
-/** Whether the other operand is a constant of rank 0, which leaves every shape, known or not. */
-function isScalarBeside(operands: readonly (Value | null)[], x: Value): boolean {
-  return operands.some((operand) => operand !== x && constantOf(operand)?.dims.length === 0);
-}
 
 /** Functions that are their own inverse. */
 const cancelPairs = (["Neg", "Not", "BitwiseNot"] as const).map((op) =>
