@@ -1,0 +1,161 @@
+/** ONNX Runtime sessions: the only place that knows onnxruntime-node, whose module name can be set. */
+import { runtimeErrors } from "../diagnostics/runtime.ts";
+
+/** Elements of a tensor as onnxruntime-node takes and gives them; float16 as its bits. */
+export type RuntimeData =
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Int8Array
+  | Uint8Array;
+
+/** A tensor at the boundary; bfloat16 never crosses it. */
+export interface RuntimeTensor {
+  readonly dtype: string;
+  readonly dims: readonly number[];
+  readonly data: RuntimeData;
+}
+
+export type RuntimeProvider = "cpu" | "cuda";
+
+export interface SessionOptions {
+  /** Threads inside an operator; the runtime's own choice where absent. */
+  readonly threads?: number | undefined;
+  readonly provider?: RuntimeProvider;
+  /** Absolute folder of the files that the graph's external data names. */
+  readonly weightsFolder?: string | undefined;
+  readonly optimization?: "disabled" | "basic" | "extended" | "all";
+  /** Prefix of the file that the runtime's profiler writes. */
+  readonly profile?: string;
+  /** Further entries of the session's configuration, by group. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What messages call the graph. */
+  readonly name?: string;
+}
+
+/** A graph that is ready to run. */
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /** Feeds are read in place and must not be changed until the promise is settled; outputs are fresh copies. */
+  run(feeds: Readonly<Record<string, RuntimeTensor>>): Promise<Record<string, RuntimeTensor>>;
+  close(): Promise<void>;
+}
+
+/** What we use of the runtime's module. */
+type RuntimeModule = typeof import("onnxruntime-node");
+
+let loaded: Promise<RuntimeModule> | undefined;
+
+/** Module that is loaded as the runtime: `PEFT_COMPILE_RUNTIME`, else onnxruntime-node. */
+export function runtimeModuleName(): string {
+  return process.env.PEFT_COMPILE_RUNTIME ?? "onnxruntime-node";
+}
+
+/** Loads the runtime once. @throws DiagnosticError `E_RUNTIME_MISSING`. */
+export function loadRuntime(): Promise<RuntimeModule> {
+  loaded ??= importRuntime(runtimeModuleName());
+  return loaded;
+}
+
+async function importRuntime(name: string): Promise<RuntimeModule> {
+  try {
+    const module: RuntimeModule & { default?: RuntimeModule } = await import(name);
+    return module.InferenceSession === undefined && module.default !== undefined ? module.default : module;
+  } catch (error) {
+    throw runtimeErrors.E_RUNTIME_MISSING(name, messageOf(error));
+  }
+}
+
+/**
+ * Opens a graph.
+ *
+ * @param model bytes of the graph, or its path.
+ * @throws DiagnosticError `E_RUNTIME_MISSING`, `E_PROVIDER`, `E_SESSION` naming the graph.
+ */
+export async function openSession(model: Uint8Array | string, options: SessionOptions = {}): Promise<Session> {
+  const runtime = await loadRuntime();
+  const { provider = "cpu", name = typeof model === "string" ? model : "the graph" } = options;
+  const session = await create(runtime, model, options).catch((error: unknown) => {
+    const reason = messageOf(error);
+    throw provider !== "cpu" && /provider|shared library/i.test(reason)
+      ? runtimeErrors.E_PROVIDER(provider, reason)
+      : runtimeErrors.E_SESSION(name, reason);
+  });
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    async run(feeds) {
+      const tensors = Object.fromEntries(
+        Object.entries(feeds).map(([key, tensor]) => [key, toRuntime(runtime, key, tensor)]),
+      );
+      const results = await session.run(tensors).catch((error: unknown) => {
+        throw runtimeErrors.E_RUN(name, messageOf(error));
+      });
+      return Object.fromEntries(Object.entries(results).map(([key, tensor]) => [key, fromRuntime(key, tensor)]));
+    },
+    close: () => session.release(),
+  };
+}
+
+function create(
+  runtime: RuntimeModule,
+  model: Uint8Array | string,
+  options: SessionOptions,
+): ReturnType<RuntimeModule["InferenceSession"]["create"]> {
+  const { threads, provider = "cpu", weightsFolder, optimization = "all", profile, config = {} } = options;
+  const settings = {
+    logSeverityLevel: 3 as const,
+    graphOptimizationLevel: optimization,
+    executionProviders: provider === "cpu" ? ["cpu"] : [provider, "cpu"],
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
+    extra: {
+      ...config,
+      // It would remove the training form of Dropout, whatever its mask is used for.
+      optimization: { disable_specified_optimizers: "EliminateDropout", ...config.optimization },
+      session: {
+        ...(weightsFolder === undefined ? {} : { model_external_initializers_file_folder_path: weightsFolder }),
+        ...config.session,
+      },
+    },
+  };
+  return typeof model === "string"
+    ? runtime.InferenceSession.create(model, settings)
+    : runtime.InferenceSession.create(model, settings);
+}
+
+function toRuntime(
+  runtime: RuntimeModule,
+  name: string,
+  { dtype, dims, data }: RuntimeTensor,
+): InstanceType<RuntimeModule["Tensor"]> {
+  const { Tensor } = runtime;
+  if (dtype === "float32" && data instanceof Float32Array) return new Tensor(dtype, data, dims);
+  if (dtype === "float64" && data instanceof Float64Array) return new Tensor(dtype, data, dims);
+  if (dtype === "float16" && data instanceof Uint16Array) return new Tensor(dtype, data, dims);
+  if (dtype === "int64" && data instanceof BigInt64Array) return new Tensor(dtype, data, dims);
+  if (dtype === "uint64" && data instanceof BigUint64Array) return new Tensor(dtype, data, dims);
+  if (dtype === "int32" && data instanceof Int32Array) return new Tensor(dtype, data, dims);
+  if (dtype === "int8" && data instanceof Int8Array) return new Tensor(dtype, data, dims);
+  if (dtype === "uint8" && data instanceof Uint8Array) return new Tensor(dtype, data, dims);
+  if (dtype === "bool" && data instanceof Uint8Array) return new Tensor(dtype, data, dims);
+  throw runtimeErrors.E_FEED(name, dtype, data.constructor.name);
+}
+
+function fromRuntime(name: string, tensor: { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }): RuntimeTensor {
+  const { type, dims, data } = tensor;
+  if (!isRuntimeData(data)) throw runtimeErrors.E_FEED(name, type, "text");
+  return { dtype: type, dims, data };
+}
+
+function isRuntimeData(data: unknown): data is RuntimeData {
+  return ArrayBuffer.isView(data) && !(data instanceof DataView);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
