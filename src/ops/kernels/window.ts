@@ -1,0 +1,126 @@
+/** Sliding windows of convolutions and pools: padding, output sizes, and which elements each window covers. */
+import { InternalError } from "../../diagnostics/define.ts";
+import {
+  addDims,
+  ceilDivDims,
+  type Dim,
+  isUnknown,
+  maxDims,
+  mulDims,
+  subDims,
+  unknownDim,
+} from "../../ir/dim.ts";
+import { type Shape, windowSize } from "../../ir/shape.ts";
+import { NDArray } from "../ndarray.ts";
+import { boxOffsets, countElements, nowhere, permuteAxes } from "./rearrange.ts";
+
+/** Attributes that convolutions and pools share. */
+export interface WindowAttributes {
+  readonly auto_pad: string;
+  readonly pads: readonly number[] | undefined;
+  readonly strides: readonly number[] | undefined;
+  readonly dilations: readonly number[] | undefined;
+  readonly ceil_mode?: number;
+}
+
+/** A window along one axis. Padding is symbolic, or unknown, where it depends on a size that is. */
+export interface WindowAxis {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** Elements from the first to the last that the window covers. */
+  readonly span: number;
+  readonly before: Dim;
+  readonly after: Dim;
+  /** Number of windows. */
+  readonly output: Dim;
+}
+
+/** A window of which everything is known. */
+export type KnownAxis = { readonly [K in keyof WindowAxis]: number };
+
+/** Windows over spatial axes of the given sizes (ONNX Conv, MaxPool, AveragePool). */
+export function planWindows(attrs: WindowAttributes, kernel: readonly number[], sizes: Shape): WindowAxis[] {
+  return kernel.map((length, axis) => {
+    const size = sizes[axis] ?? unknownDim();
+    const stride = attrs.strides?.[axis] ?? 1;
+    const dilation = attrs.dilations?.[axis] ?? 1;
+    const span = dilation * (length - 1) + 1;
+    const base = { kernel: length, stride, dilation, span };
+    if (attrs.auto_pad === "SAME_UPPER" || attrs.auto_pad === "SAME_LOWER") {
+      const output = ceilDivDims(size, stride);
+      return { ...base, ...samePadding(size, output, stride, span, attrs.auto_pad), output };
+    }
+    const explicit = attrs.auto_pad === "VALID" ? undefined : attrs.pads;
+    const [before, after] = [explicit?.[axis] ?? 0, explicit?.[axis + kernel.length] ?? 0];
+    const window = { kernel: length, stride, dilation, padding: before + after };
+    if (attrs.ceil_mode !== 1) return { ...base, before, after, output: windowSize(size, window) };
+    return {
+      ...base,
+      before,
+      after,
+      output: ceiledSize(size, before, windowSize(size, { ...window, ceil: true }), stride),
+    };
+  });
+}
+
+/** The same with every size known. @throws InternalError otherwise. */
+export function knownWindows(
+  attrs: WindowAttributes,
+  kernel: readonly number[],
+  sizes: readonly number[],
+): KnownAxis[] {
+  return planWindows(attrs, kernel, sizes).map(({ before, after, output, ...rest }) => {
+    if (typeof before !== "number" || typeof after !== "number" || typeof output !== "number") {
+      throw new InternalError("a window of sizes that are not known");
+    }
+    return { ...rest, before, after, output };
+  });
+}
+
+/**
+ * Offsets of the elements that each window covers, {@link nowhere} for padding, as `windows x elements of the kernel`.
+ *
+ * @param sizes of the axes that the windows lie on; `counts` windows stand on each.
+ */
+export function windowTaps(
+  sizes: readonly number[],
+  counts: readonly number[],
+  axes: readonly Pick<KnownAxis, "kernel" | "stride" | "dilation" | "before">[],
+): Float64Array<ArrayBuffer> {
+  const perAxis = axes.map(({ kernel, stride, dilation, before }, axis) => {
+    const [size = 1, count = 0] = [sizes[axis], counts[axis]];
+    const step = countElements(sizes.slice(axis + 1));
+    return Array.from({ length: count * kernel }, (_, at) => {
+      const place = Math.floor(at / kernel) * stride + (at % kernel) * dilation - before;
+      return place < 0 || place >= size ? nowhere : place * step;
+    });
+  });
+  const interleaved = axes.flatMap(({ kernel }, axis) => [counts[axis] ?? 0, kernel]);
+  const offsets = new NDArray("int32", interleaved, Float64Array.from(boxOffsets(perAxis)));
+  const order = [...axes.map((_, axis) => 2 * axis), ...axes.map((_, axis) => 2 * axis + 1)];
+  return permuteAxes(offsets, order).numbers;
+}
+
+function samePadding(
+  size: Dim,
+  output: Dim,
+  stride: number,
+  span: number,
+  mode: string,
+): { before: Dim; after: Dim } {
+  // With a stride of 1 the padding does not depend on the size.
+  const missing = stride === 1 ? span - 1 : subDims(addDims(mulDims(subDims(output, 1), stride), span), size);
+  const total = maxDims(missing, 0);
+  if (typeof total !== "number") return { before: unknownDim(), after: unknownDim() };
+  const half = Math.floor(total / 2);
+  return mode === "SAME_UPPER"
+    ? { before: half, after: total - half }
+    : { before: total - half, after: half };
+}
+
+/** The last window must begin inside the operand or the padding before it. */
+function ceiledSize(size: Dim, before: number, output: Dim, stride: number): Dim {
+  if (typeof output !== "number" || typeof size !== "number") return isUnknown(size) ? unknownDim() : output;
+  return (output - 1) * stride >= size + before ? output - 1 : output;
+}
