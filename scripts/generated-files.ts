@@ -1,6 +1,6 @@
 /** Writes the files that generators produce or, with `--check` on the command line, compares them instead. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, relative, resolve, sep } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Root of the repository. */
@@ -43,4 +43,39 @@ function readText(path: string): string | undefined {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
+}
+
+/** Names of the plug-in files in a folder, without their ending; none where there is no folder. */
+export function listStems(folder: string): string[] {
+  const path = join(repository, folder);
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true })
+    .filter((file) => file.isFile() && file.name.endsWith(".ts") && file.name !== "index.ts")
+    .map((file) => file.name.slice(0, -".ts".length))
+    .sort();
+}
+
+/** Reserved words of ECMAScript modules that could be file names. */
+const reservedWords = new Set(
+  (
+    "await break case catch class const continue debugger default delete do else enum export extends false " +
+    "finally for function if implements import in instanceof interface let new null package private protected " +
+    "public return static super switch this throw true try typeof var void while with yield"
+  ).split(" "),
+);
+
+/**
+ * `layer-norm` becomes `layerNorm`; a digit that follows a hyphen joins the word before.
+ *
+ * @throws Error when the name is not kebab-case, or no identifier comes of it.
+ */
+export function toIdentifier(folder: string, stem: string): string {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(stem)) {
+    throw new Error(`${folder}/${stem}.ts: name the file in kebab-case, such as "layer-norm.ts"`);
+  }
+  const identifier = stem.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  if (reservedWords.has(identifier)) {
+    throw new Error(`${folder}/${stem}.ts: "${identifier}" cannot name an import, so rename the file`);
+  }
+  return identifier;
 }

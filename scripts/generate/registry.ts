@@ -1,7 +1,14 @@
 /** Generates the registries: the lists of passes, adapters, losses, optimizers and operator families. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { emitGenerated, type GeneratedFile, generatedNotice, repository } from "../generated-files.ts";
+import {
+  emitGenerated,
+  type GeneratedFile,
+  generatedNotice,
+  listStems,
+  repository,
+  toIdentifier,
+} from "../generated-files.ts";
 
 /** A folder whose files are plug-ins, and how its `index.ts` lists them. */
 interface Registry {
@@ -20,15 +27,6 @@ const registries: readonly Registry[] = [
   { folder: "src/ops/families", array: "families", entry: "namespace" },
 ];
 
-/** Reserved words of ECMAScript modules that could be file names. */
-const reservedWords = new Set(
-  (
-    "await break case catch class const continue debugger default delete do else enum export extends false " +
-    "finally for function if implements import in instanceof interface let new null package private protected " +
-    "public return static super switch this throw true try typeof var void while with yield"
-  ).split(" "),
-);
-
 emitGenerated(registries.map((registry) => generateRegistry(registry)));
 
 /**
@@ -37,7 +35,7 @@ emitGenerated(registries.map((registry) => generateRegistry(registry)));
  * @throws Error when a file name is not kebab-case or a file lacks the default export that its folder asks for.
  */
 function generateRegistry({ folder, array, entry }: Registry): GeneratedFile {
-  const plugins = listStems(folder).map((stem) => ({ stem, identifier: toIdentifier(folder, stem, array) }));
+  const plugins = listStems(folder).map((stem) => ({ stem, identifier: identify(folder, stem, array) }));
   if (entry === "default") for (const { stem } of plugins) requireDefaultExport(`${folder}/${stem}.ts`);
   const imports = plugins.map(
     ({ stem, identifier }) =>
@@ -52,25 +50,10 @@ function generateRegistry({ folder, array, entry }: Registry): GeneratedFile {
   return { path: `${folder}/index.ts`, text: `${blocks.join("\n\n")}\n` };
 }
 
-function listStems(folder: string): string[] {
-  const path = join(repository, folder);
-  if (!existsSync(path)) return [];
-  return readdirSync(path, { withFileTypes: true })
-    .filter((file) => file.isFile() && file.name.endsWith(".ts") && file.name !== "index.ts")
-    .map((file) => file.name.slice(0, -".ts".length))
-    .sort();
-}
-
-/** `layer-norm` becomes `layerNorm`; a digit that follows a hyphen joins the word before. */
-function toIdentifier(folder: string, stem: string, array: string): string {
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(stem)) {
-    throw new Error(`${folder}/${stem}.ts: name the file in kebab-case, such as "layer-norm.ts"`);
-  }
-  const identifier = stem.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-  if (identifier === array || reservedWords.has(identifier)) {
-    throw new Error(`${folder}/${stem}.ts: "${identifier}" cannot name an import, so rename the file`);
-  }
-  return identifier;
+function identify(folder: string, stem: string, array: string): string {
+  const identifier = toIdentifier(folder, stem);
+  if (identifier !== array) return identifier;
+  throw new Error(`${folder}/${stem}.ts: "${identifier}" is the name of the list itself, so rename the file`);
 }
 
 function requireDefaultExport(path: string): void {

@@ -2,8 +2,8 @@
 import { requireAdapter } from "../../passes/adapt.ts";
 import { losses } from "../../passes/losses/index.ts";
 import { bindOptimizer } from "../../passes/optimize.ts";
-import type { Adapter } from "../adapt/define.ts";
 import { scheduleSchema } from "../artifact/manifest.ts";
+import { withDefaultTargets } from "../compile/method.ts";
 import { type PeftFolder, readPeftFolder } from "../compile/peft-folder.ts";
 import { type CompileRequest, compileSchema } from "../compile/request.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
@@ -60,14 +60,8 @@ export async function chooseMethod(
     config,
     adapter,
     operands,
-    method: { name, options: withTargets(record, { ...fromConfig, ...adapter?.options, ...flags }) },
+    method: { name, options: withDefaultTargets(record, { ...fromConfig, ...adapter?.options, ...flags }) },
   };
-}
-
-/** Methods that choose modules adapt every linear one where nothing is said. */
-function withTargets(record: Adapter, options: GivenOptions): GivenOptions {
-  const isOpen = "target_modules" in record.options.shape && (options["target_modules"] ?? null) === null;
-  return isOpen ? { ...options, target_modules: "all-linear" } : options;
 }
 
 /**

@@ -92,7 +92,7 @@ function examplesOf(paths: readonly string[]): string {
 
 function optimizerText({ name, options, schedule, clip, accumulate }: Manifest["optimizer"]): string {
   const parts = [
-    `${name}, lr ${String(options["lr"])}`,
+    `${name}, lr ${String(options.lr)}`,
     schedule.kind === "constant" && schedule.warmup === 0 ? undefined : `${schedule.kind} schedule`,
     schedule.warmup > 0 ? `${schedule.warmup} steps of warm-up` : undefined,
     clip === undefined ? undefined : `clipped to ${clip}`,

@@ -25,8 +25,7 @@ export function reportFailure(error: unknown, terminal: Terminal, options: Failu
     } else {
       for (const diagnostic of diagnostics) terminal.note(formatForTerminal(diagnostic, terminal));
     }
-    if (options.verbose && error instanceof Error)
-      terminal.note(terminal.errorStyle.faint(error.stack ?? ""));
+    if (options.verbose && error instanceof Error) terminal.note(framesOf(error));
     return exitCode;
   }
   const message = internalMessage(error);

@@ -1,7 +1,7 @@
 /** `opt`: runs a pipeline of passes over a model, in the manner of mlir-opt. */
 import type { Command } from "commander";
-import { passes as builtIn } from "../../passes/index.ts";
-import { type PipelineReport, runPipeline } from "../pass/manager.ts";
+import { runPipeline } from "../compile/run-pipeline.ts";
+import type { PipelineReport } from "../pass/manager.ts";
 import { printModel } from "../text/print.ts";
 import { openModel, requireModelName, saveModel, standardStream } from "./model-file.ts";
 import { duration, plural } from "./numbers.ts";
@@ -52,8 +52,7 @@ async function runOpt(path: string, options: OptOptions, terminal: Terminal): Pr
   const model = openModel(path, options);
   const report = runPipeline(model, pipeline, {
     ...instrumentationOf(options, (text) => terminal.note(text)),
-    registry: [...builtIn, ...extra],
-    print: printModel,
+    passes: extra,
     onRemark: (pass, message) => terminal.note(`${pass}: ${message}`),
   });
   if (output === standardStream) {

@@ -3,13 +3,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { parseModel } from "../../src/text/parse.ts";
+import { printModel } from "../../src/text/print.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "peft-opt-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 const path = (name: string): string => join(folder, name);
 
-const text = `<ir_version: 10, opset_import: ["" : 20]>
+const text = printModel(
+  parseModel(`<ir_version: 10, opset_import: ["" : 20]>
 f (float[N,3] x) => (float[N,3] y) <
   float[3] b = {0.5, 1, 2}
 > {
@@ -18,7 +21,8 @@ f (float[N,3] x) => (float[N,3] y) <
   dead = Relu (x)
   y = Relu (h2)
 }
-`;
+`),
+);
 writeFileSync(path("in.onnxtxt"), text);
 
 describe("opt", () => {

@@ -44,7 +44,9 @@ describe("help", () => {
     const sequence = "\u001b[";
     expect((await runCli(["--help"], { columns: 80 })).stdout).toContain(sequence);
     expect((await runCli(["--help"])).stdout).not.toContain(sequence);
-    expect((await runCli(["--help"], { columns: 80, env: { NO_COLOR: "1" } })).stdout).not.toContain(sequence);
+    expect((await runCli(["--help"], { columns: 80, env: { NO_COLOR: "1" } })).stdout).not.toContain(
+      sequence,
+    );
     expect((await runCli(["--help"], { columns: 80, env: { TERM: "dumb" } })).stdout).not.toContain(sequence);
     expect((await runCli(["--help"], { env: { FORCE_COLOR: "1" } })).stdout).toContain(sequence);
   });

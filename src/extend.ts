@@ -1,0 +1,22 @@
+/** Public names for extending the compiler: methods, losses, optimizers, operators, passes and rules. */
+export { defineAdapter } from "./adapt/define.ts";
+export { filled, kaimingUniform, normal, uniform } from "./adapt/initializers.ts";
+export { registerAdapter } from "./adapt/registry.ts";
+export { matchPattern, targetOptions } from "./adapt/targets.ts";
+export type { Site } from "./analysis/sites.ts";
+export { runPipeline } from "./compile/run-pipeline.ts";
+export { defineDiagnostics, InternalError } from "./diagnostics/define.ts";
+export { Graph } from "./ir/graph.ts";
+export { Model } from "./ir/model.ts";
+export { Node } from "./ir/node.ts";
+export { Tensor } from "./ir/tensor.ts";
+export { Value } from "./ir/value.ts";
+export { OpBuilder } from "./ops/builder.ts";
+export { defineOp } from "./ops/define.ts";
+export { definePass } from "./pass/define.ts";
+export { rewriteModel } from "./rewrite/driver.ts";
+export { nodeRule, rule } from "./rewrite/rule.ts";
+export { parseModel } from "./text/parse.ts";
+export { printModel } from "./text/print.ts";
+export { defineLoss } from "./training/define-loss.ts";
+export { defineOptimizer } from "./training/define-optimizer.ts";

@@ -1,0 +1,14 @@
+/** The package's public names: read a model, compile it, train what came of it. */
+
+export type { Manifest } from "./artifact/manifest.ts";
+export { version } from "./artifact/version.ts";
+export { type Artifact, type CompileOptions, compile, defineConfig, gradient } from "./compile/api.ts";
+export type { GradientRequest } from "./compile/gradient.ts";
+export { inspectModel, type ModelInfo } from "./compile/inspect.ts";
+export type { CompileRequest } from "./compile/request.ts";
+export type { WriteArtifactOptions } from "./compile/write-artifact.ts";
+export { type Diagnostic, DiagnosticError } from "./diagnostics/define.ts";
+export * from "./generated/methods.ts";
+export type { Model } from "./ir/model.ts";
+export { readModel } from "./onnx/read.ts";
+export { encodeModel, writeModel } from "./onnx/write.ts";
