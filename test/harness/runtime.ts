@@ -8,10 +8,15 @@ import type { Environment } from "../../src/ops/evaluate.ts";
 import { NDArray } from "../../src/ops/ndarray.ts";
 
 /** Runs a model on the arrays of its inputs and gives its outputs in order. */
-export async function runModel(model: Model, feeds: Environment): Promise<NDArray[]> {
+export async function runModel(
+  model: Model,
+  feeds: Environment,
+  options: InferenceSession.SessionOptions = {},
+): Promise<NDArray[]> {
   const session = await InferenceSession.create(encodeModel(model), {
     logSeverityLevel: 3,
     intraOpNumThreads: 1,
+    ...options,
   });
   try {
     const inputs = model.graph.inputs.flatMap((input) => {
