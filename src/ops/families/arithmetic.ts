@@ -1,5 +1,6 @@
 /** Arithmetic on two broadcast operands: Add, Sub, Mul, Div. */
-import { addDims, floorDivDims, mulDims, subDims } from "../../ir/dim.ts";
+import { addDims, type Dim, floorDivDims, mulDims, subDims, unknownDim } from "../../ir/dim.ts";
+import { isNonNegative } from "../../ir/dim-sign.ts";
 import { isFloat } from "../../ir/dtype.ts";
 import { defineOp } from "../define.ts";
 import { mapPair } from "../kernels/elementwise.ts";
@@ -49,13 +50,19 @@ export const Mul = defineOp({
   gradient: ({ in: { x, y }, grad, b }) => ({ x: () => b.mul(grad.z, y), y: () => b.mul(grad.z, x) }),
 });
 
+/** Integer division of sizes. The floor is not the quotient that Div gives where an operand is below 0. */
+function truncatedQuotient(left: Dim, right: Dim): Dim {
+  if (typeof left === "number" && typeof right === "number" && right !== 0) return Math.trunc(left / right) || 0;
+  return isNonNegative(left) && isNonNegative(right) ? floorDivDims(left, right) : unknownDim();
+}
+
 export const Div = defineOp({
   type: "Div",
   versions,
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y], undefined, floorDivDims)],
+  infer: ({ in: { x, y } }) => [inferBroadcast([x, y], undefined, truncatedQuotient)],
   // Integer division truncates towards zero, as the runtime and C do.
   evaluate: ({ in: { x, y }, exact }) => [
     mapPair(
