@@ -17,7 +17,7 @@ export interface ConvAxis {
   readonly span: number;
   readonly before: number;
   readonly after: number;
-  /** Elements at the end that no window reaches, undefined where that depends on sizes known at run time. */
+  /** Elements at the end that no window reaches, negative where one reaches beyond it; undefined where sizes known at run time decide. */
   readonly rest: number | undefined;
 }
 
@@ -46,7 +46,8 @@ export function convAxes(windows: readonly WindowAxis[], sizes: readonly Dim[]):
 
 /**
  * The gradient of the operand `x` of a convolution: ConvTranspose of that of the result. Padding that differs between the
- * ends, which cuDNN does not take, and a remainder that is known at run time only are cut off by a Slice instead.
+ * ends, which cuDNN does not take, windows that reach beyond it, and a remainder that is known at run time only are cut off
+ * by a Slice instead.
  */
 export function convInputGradient(
   b: OpBuilder,
@@ -55,7 +56,7 @@ export function convInputGradient(
   g: Value,
   { axes, groups }: ConvPlan,
 ): Value {
-  const loose = axes.map(({ before, after, rest }) => before !== after || rest === undefined);
+  const loose = axes.map(({ before, after, rest }) => before !== after || rest === undefined || rest < 0);
   const pads = axes.map(({ before }, axis) => (loose[axis] ? 0 : before));
   const extra = axes.map(({ after, rest, stride }, axis) =>
     loose[axis] ? Math.max(0, (rest ?? stride - 1) - after) : (rest ?? 0),

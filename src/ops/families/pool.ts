@@ -1,0 +1,142 @@
+/** Pools over sliding windows and over all places: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool. */
+import type { Dim } from "../../ir/dim.ts";
+import { tensorType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import { defineOp } from "../define.ts";
+import { rankOf } from "../facts.ts";
+import { maximum } from "../kernels/extremum.ts";
+import { averagePool, columnMajor, maxPool } from "../kernels/pool.ts";
+import { averagePoolGradient } from "../kernels/pool-gradient.ts";
+import { putBack } from "../kernels/positions.ts";
+import { countUp } from "../kernels/rearrange.ts";
+import { reduceArray } from "../kernels/reduce.ts";
+import { knownWindows, planWindows, type WindowAttributes } from "../kernels/window.ts";
+import { fromNumbers } from "../ndarray.ts";
+import { int, ints, text } from "../params.ts";
+
+const windowParams = {
+  auto_pad: text("NOTSET"),
+  ceil_mode: int(0),
+  dilations: ints(),
+  kernel_shape: ints(),
+  pads: ints(),
+  strides: ints(),
+};
+
+export const MaxPool = defineOp({
+  type: "MaxPool",
+  versions: [1, 8, 10, 11, 12, 22],
+  inputs: ["x"],
+  outputs: ["y", "indices?"],
+  attributes: { ...windowParams, storage_order: int(0) },
+  infer: ({ in: { x }, attrs }) => {
+    const type = inferPool(x, attrs);
+    return [type, type && tensorType("int64", type.shape)];
+  },
+  evaluate: ({ in: { x }, attrs }) => {
+    const sizes = x.shape.slice(2);
+    const { values, at } = maxPool(x, knownWindows(attrs, attrs.kernel_shape ?? [], sizes));
+    return [
+      values,
+      fromNumbers("int64", values.shape, attrs.storage_order === 0 ? at : columnMajor(at, sizes)),
+    ];
+  },
+  precision: "follow",
+  // Each maximum gives its gradient to the element that it was taken from.
+  gradient: ({ in: { x }, out: { indices }, attrs, grad, b }) => ({
+    x: () => {
+      const known = attrs.storage_order === 0 ? indices : undefined;
+      const again = { ...attrs, storage_order: undefined };
+      const places = known ?? b.ops("MaxPool", [x], again, 2)[1];
+      const overlap = attrs.kernel_shape?.some(
+        (kernel, axis) => kernel > 1 && !leavesGap(attrs, kernel, axis),
+      );
+      return putBack(b, x, grad.y, places ?? grad.y, overlap ?? true);
+    },
+  }),
+});
+
+export const AveragePool = defineOp({
+  type: "AveragePool",
+  versions: [1, 7, 10, 11, 19, 22],
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { ...windowParams, count_include_pad: int(0) },
+  infer: ({ in: { x }, attrs }) => [inferPool(x, attrs)],
+  evaluate: ({ in: { x }, attrs, exact }) => {
+    const axes = knownWindows(attrs, attrs.kernel_shape ?? [], x.shape.slice(2));
+    return [averagePool(x, axes, attrs.count_include_pad !== 0, exact)];
+  },
+  precision: "follow",
+  gradient: ({ in: { x }, attrs, grad, b }) => ({ x: () => averagePoolGradient(b, x, grad.y, attrs) }),
+});
+
+export const GlobalMaxPool = defineOp({
+  type: "GlobalMaxPool",
+  versions: [1, 22],
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { x } }) => [inferGlobal(x)],
+  evaluate: ({ in: { x }, exact }) => {
+    const fold = { start: Number.NEGATIVE_INFINITY, step: maximum.numbers };
+    return [reduceArray(x, { axes: spatialAxes(x.rank), keepdims: true, exact }, fold)];
+  },
+  precision: "follow",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { x }, b }) => [b.reduceMax(x, spatialAxes(rankOf(x)))],
+  },
+});
+
+export const GlobalAveragePool = defineOp({
+  type: "GlobalAveragePool",
+  versions: [1, 22],
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { x } }) => [inferGlobal(x)],
+  evaluate: ({ in: { x }, exact }) => {
+    const fold = {
+      start: 0,
+      step: (sum: number, v: number) => sum + v,
+      finish: (sum: number, n: number) => sum / n,
+    };
+    return [reduceArray(x, { axes: spatialAxes(x.rank), keepdims: true, exact }, fold)];
+  },
+  precision: "full",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { x }, b }) => [b.reduceMean(x, spatialAxes(rankOf(x)))],
+  },
+});
+
+function spatialAxes(rank: number): readonly number[] {
+  return countUp(rank).slice(2);
+}
+
+/** Whether no element lies in two windows along the axis. */
+function leavesGap(attrs: WindowAttributes, kernel: number, axis: number): boolean {
+  return (attrs.strides?.[axis] ?? 1) >= (attrs.dilations?.[axis] ?? 1) * (kernel - 1) + 1;
+}
+
+function inferPool(
+  x: Value,
+  attrs: WindowAttributes & { readonly kernel_shape: readonly number[] | undefined },
+): ReturnType<typeof tensorType> | undefined {
+  const type = x.tensorType;
+  if (type?.shape === undefined || attrs.kernel_shape === undefined) return type && tensorType(type.dtype);
+  const spatial = planWindows(attrs, attrs.kernel_shape, type.shape.slice(2)).map(({ output }) => output);
+  return tensorType(type.dtype, [...type.shape.slice(0, 2), ...spatial]);
+}
+
+function inferGlobal(x: Value): ReturnType<typeof tensorType> | undefined {
+  const type = x.tensorType;
+  return (
+    type &&
+    tensorType(
+      type.dtype,
+      type.shape?.map((dim, axis): Dim => (axis < 2 ? dim : 1)),
+    )
+  );
+}

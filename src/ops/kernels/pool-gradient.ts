@@ -1,0 +1,99 @@
+/** The gradient of AveragePool: each mean's gradient, divided, spread over its window. */
+import { inlineTensor } from "../../ir/constant.ts";
+import { staticShape } from "../../ir/shape.ts";
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { encodeElements } from "../elements.ts";
+import { dtypeOf, shapeOf } from "../facts.ts";
+import { convAxes, convInputGradient, orUndefined, windowAttributes } from "./conv-gradient.ts";
+import { windowDivisors } from "./pool.ts";
+import { countElements, countUp } from "./rearrange.ts";
+import { explicitPadding } from "./same-padding.ts";
+import { productOf, reshapeLike, reshapeTo, shapeVector, sizesOf } from "./shape-vector.ts";
+import { knownWindows, type WindowAttributes, type WindowAxis } from "./window.ts";
+
+/** Attributes of AveragePool. */
+export interface AverageAttributes extends WindowAttributes {
+  readonly kernel_shape: readonly number[] | undefined;
+  readonly count_include_pad: number;
+}
+
+/** Every channel of every sample is an image of its own, so that one small kernel of ones does for all. */
+export function averagePoolGradient(b: OpBuilder, x: Value, g: Value, attrs: AverageAttributes): Value {
+  const kernel = attrs.kernel_shape ?? [];
+  const planes = productOf([...sizesOf(x, 0, 2)]);
+  const single = reshapeTo(b, g, [planes, 1, ...sizesOf(g, 2)]);
+  const { x: padded, windows, cutOff } = explicitPadding(b, x, attrs, kernel);
+  const axes = convAxes(windows, shapeOf(padded).slice(2));
+  const divisor = divisorOf(b, x, g, attrs, windows);
+  const [shares, weight] = typeof divisor === "number" ? [single, 1 / divisor] : [b.div(single, divisor), 1];
+  const ones = filled(b, [1, 1, ...kernel], weight, x);
+  const spread = convInputGradient(b, padded, ones, shares, { axes, groups: 1 });
+  return reshapeLike(b, cutOff(spread), x);
+}
+
+/** What each window divides by: one number, or a tensor that broadcasts over images. */
+function divisorOf(
+  b: OpBuilder,
+  x: Value,
+  g: Value,
+  attrs: AverageAttributes,
+  windows: readonly WindowAxis[],
+): Value | number {
+  const kernel = attrs.kernel_shape ?? [];
+  const whole = countElements(kernel);
+  const ceiled = attrs.ceil_mode === 1;
+  const countPadding = attrs.count_include_pad !== 0;
+  const isPadded =
+    attrs.auto_pad.startsWith("SAME") || windows.some(({ before, after }) => before !== 0 || after !== 0);
+  if (!ceiled && (countPadding || !isPadded)) return whole;
+  const sizes = staticShape(shapeOf(x).slice(2));
+  if (sizes !== undefined) {
+    const known = knownWindows(attrs, kernel, sizes);
+    const divisors = windowDivisors(sizes, known, countPadding);
+    if (divisors.every((divisor) => divisor === divisors[0])) return divisors[0] ?? whole;
+    const dims = [1, 1, ...known.map(({ output }) => output)];
+    const dtype = dtypeOf(x);
+    return b.constant(inlineTensor(dtype, dims, encodeElements(dtype, Float64Array.from(divisors))));
+  }
+  return countAtRunTime(b, x, g, attrs, windows);
+}
+
+/** Convolves ones with ones. */
+function countAtRunTime(
+  b: OpBuilder,
+  x: Value,
+  g: Value,
+  attrs: AverageAttributes,
+  windows: readonly WindowAxis[],
+): Value {
+  const kernel = attrs.kernel_shape ?? [];
+  const ones = b.expand(filled(b, [], 1, x), shapeVector(b, [1, 1, ...sizesOf(x, 2)]));
+  const weights = filled(b, [1, 1, ...kernel], 1, x);
+  const attributes = windowAttributes(windows, 1);
+  if (attrs.auto_pad.startsWith("SAME")) {
+    return b.op("Conv", [ones, weights], { ...attributes, auto_pad: attrs.auto_pad });
+  }
+  const countPadding = attrs.count_include_pad !== 0;
+  const pads = [...windows.map(({ before }) => Number(before)), ...windows.map(({ after }) => Number(after))];
+  const axes = countUp(kernel.length).map((axis) => axis + 2);
+  const operand = countPadding
+    ? b.op("Pad", [ones, b.ints(pads), b.scalar(1, dtypeOf(x)), b.ints(axes)])
+    : ones;
+  // Rounding up lets the last window reach beyond the end.
+  const beyond = windows.map(({ stride }) => (attrs.ceil_mode === 1 ? stride - 1 : 0));
+  const around = countPadding
+    ? [...axes.map(() => 0), ...beyond]
+    : pads.map((pad, i) => pad + (beyond[i - axes.length] ?? 0));
+  const counted = b.op("Conv", [operand, weights], { ...attributes, pads: orUndefined(around, 0) });
+  if (attrs.ceil_mode !== 1) return counted;
+  return b.op("Slice", [counted, b.ints(axes.map(() => 0)), shapeVector(b, sizesOf(g, 2)), b.ints(axes)]);
+}
+
+function filled(b: OpBuilder, dims: readonly number[], value: number, like: Value): Value {
+  const dtype = dtypeOf(like);
+  if (dims.length === 0) return b.scalar(value, dtype);
+  return b.constant(
+    inlineTensor(dtype, dims, encodeElements(dtype, new Float64Array(countElements(dims)).fill(value))),
+  );
+}
