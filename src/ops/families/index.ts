@@ -24,6 +24,7 @@ import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
 import * as matmul from "./matmul.ts";
 import * as pad from "./pad.ts";
+import * as pool from "./pool.ts";
 import * as power from "./power.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
@@ -68,6 +69,7 @@ export const families = [
   losses,
   matmul,
   pad,
+  pool,
   power,
   reduceExtremum,
   reduceSum,
