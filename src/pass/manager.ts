@@ -9,7 +9,7 @@ import { type PipelineStep, printPipeline, type ResolvedStep, resolvePipeline } 
 import { formatReport } from "./report.ts";
 
 /** What a pass did. */
-export interface StepReport {
+interface StepReport {
   readonly pass: string;
   readonly changed: boolean;
   readonly ms: number;

@@ -19,7 +19,7 @@ export interface ResolvedStep {
 }
 
 /** Reads `a,b{k=v}` into steps whose options still await their schema. @throws DiagnosticError E_PIPELINE_SYNTAX. */
-export function parsePipeline(text: string): PipelineStep[] {
+function parsePipeline(text: string): PipelineStep[] {
   return parseCalls(text).map(({ name, options }) => ({ pass: name, options }));
 }
 

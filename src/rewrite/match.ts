@@ -35,7 +35,7 @@ export function matchNode(pattern: OpPattern, node: Node, bindings: Bindings = {
 }
 
 /** An attribute as patterns see it: its own value, else the operator's default. */
-export function readAttribute(node: Node, name: string): unknown {
+function readAttribute(node: Node, name: string): unknown {
   const attribute = node.attributes.get(name);
   if (attribute === undefined) return opOf(node)?.attributes[name]?.fallback;
   return plainAttribute(attribute, node, name);

@@ -22,19 +22,19 @@ export interface Variable<N extends string = string> extends Binds<{ readonly [K
 }
 
 /** A value that cannot change at run time. */
-export interface Constant<N extends string = string> extends Binds<{ readonly [K in N]: Value }> {
+interface Constant<N extends string = string> extends Binds<{ readonly [K in N]: Value }> {
   readonly kind: "constant";
   readonly name: N;
 }
 
 /** All remaining operands of a variadic operator; those left out are not among them. */
-export interface Rest<N extends string = string> extends Binds<{ readonly [K in N]: readonly Value[] }> {
+interface Rest<N extends string = string> extends Binds<{ readonly [K in N]: readonly Value[] }> {
   readonly kind: "rest";
   readonly name: N;
 }
 
 /** An operand that is left out. */
-export interface Absent extends Binds<unknown> {
+interface Absent extends Binds<unknown> {
   readonly kind: "absent";
 }
 
@@ -57,7 +57,7 @@ export type Literal = number | string | readonly number[];
 export type Operand = Variable | Constant | Rest | Absent | OpPattern | number;
 
 /** Attributes of an operator, by name; those not named may be anything. */
-export type AttributePatterns = { readonly [K in keyof AttributeTypes]?: Variable | Literal };
+type AttributePatterns = { readonly [K in keyof AttributeTypes]?: Variable | Literal };
 
 type AttributeBindings<T> = {
   readonly [K in keyof T as T[K] extends Variable<infer N> ? N : never]: K extends keyof AttributeTypes
@@ -79,7 +79,7 @@ type Merge<T extends readonly unknown[]> = T extends readonly [infer First, ...i
   : unknown;
 
 /** An operator in a pattern: operands, then attributes where any are asked for. */
-export type OperatorPattern = <const T extends readonly (Operand | AttributePatterns)[]>(
+type OperatorPattern = <const T extends readonly (Operand | AttributePatterns)[]>(
   ...args: T
 ) => OpPattern<Merge<T>>;
 

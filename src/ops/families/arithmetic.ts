@@ -52,7 +52,8 @@ export const Mul = defineOp({
 
 /** Integer division of sizes. The floor is not the quotient that Div gives where an operand is below 0. */
 function truncatedQuotient(left: Dim, right: Dim): Dim {
-  if (typeof left === "number" && typeof right === "number" && right !== 0) return Math.trunc(left / right) || 0;
+  if (typeof left === "number" && typeof right === "number" && right !== 0)
+    return Math.trunc(left / right) || 0;
   return isNonNegative(left) && isNonNegative(right) ? floorDivDims(left, right) : unknownDim();
 }
 
