@@ -14,6 +14,7 @@ import * as constant from "./constant.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
 import * as dropout from "./dropout.ts";
+import * as einsum from "./einsum.ts";
 import * as elementwise from "./elementwise.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
@@ -59,6 +60,7 @@ export const families = [
   conv,
   cumulative,
   dropout,
+  einsum,
   elementwise,
   expand,
   extremum,
