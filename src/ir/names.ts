@@ -7,12 +7,12 @@ import type { Value } from "./value.ts";
  * Makes names unique in place. Inputs, outputs and initializers of the main graph keep theirs, then values in
  * order of definition; a wish that is taken gets `_1`, `_2`... and an empty one becomes the operator's
  * name. ONNX scopes names per main graph with all its subgraphs, so those share one set; node names
- * are unique likewise, and are made only where `nodes` is set.
+ * are unique likewise (the runtime refuses two that are equal), and nodes without one get one where `nodes` is set.
  */
 export function assignNames(model: Model, options: { readonly nodes?: boolean } = {}): void {
   for (const graph of [model.graph, ...[...model.functions.values()].map(({ body }) => body)]) {
     for (const [value, name] of chooseNames(graph)) value.name = name;
-    if (options.nodes === true) nameNodes(graph, new Namer());
+    nameNodes(graph, new Namer(), options.nodes === true);
   }
 }
 
@@ -59,9 +59,9 @@ function nameValues(graph: Graph, claim: (value: Value, wish: string) => void): 
   }
 }
 
-function nameNodes(graph: Graph, namer: Namer): void {
+function nameNodes(graph: Graph, namer: Namer, all: boolean): void {
   for (const node of graph.nodes()) {
-    node.name = namer.claim(node.name || node.op);
-    for (const body of node.subgraphs()) nameNodes(body, namer);
+    if (all || node.name !== "") node.name = namer.claim(node.name || node.op);
+    for (const body of node.subgraphs()) nameNodes(body, namer, all);
   }
 }
