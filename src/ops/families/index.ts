@@ -11,6 +11,7 @@ import * as clip from "./clip.ts";
 import * as compare from "./compare.ts";
 import * as concat from "./concat.ts";
 import * as constant from "./constant.ts";
+import * as control from "./control.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
 import * as dropout from "./dropout.ts";
@@ -57,6 +58,7 @@ export const families = [
   compare,
   concat,
   constant,
+  control,
   conv,
   cumulative,
   dropout,
