@@ -1,4 +1,4 @@
-/** Diagnostics of running graphs. */
+/** Diagnostics of running graphs and training artifacts. */
 import { defineDiagnostics } from "./define.ts";
 
 export const runtimeErrors = defineDiagnostics({
@@ -36,5 +36,96 @@ export const runtimeErrors = defineDiagnostics({
     expected: `the typed array of ${dtype}`,
     got: array,
     next: "give the elements in the typed array that belongs to the element type",
+  }),
+  E_ARTIFACT_MISSING: (folder: string) => ({
+    message: "the folder is not a training artifact",
+    place: folder,
+    expected: "manifest.json",
+    got: "no such file",
+    next: "make one with `peft-compile compile MODEL.onnx -o DIR`",
+  }),
+  E_ARTIFACT_FORMAT: (file: string, got: string, expected: string) => ({
+    message: "the artifact is of another format version",
+    place: file,
+    expected,
+    got,
+    next: "compile the model again with this version",
+  }),
+  E_ARTIFACT_MANIFEST: (file: string, where: string, why: string) => ({
+    message: "the artifact's manifest cannot be read",
+    place: where === "" ? file : `${file}, ${where}`,
+    expected: "a manifest as `compile` writes it",
+    got: why,
+    next: "compile the model again",
+  }),
+  E_SOURCE_MISSING: (file: string, artifact: string) => ({
+    message: "a file that holds the model's weights is not there",
+    place: file,
+    expected: `the file that ${artifact} was compiled from`,
+    got: "no such file",
+    next: "put it back, or compile with --weights copy to make the artifact self-contained",
+  }),
+  E_SOURCE_CHANGED: (file: string, expected: string, got: string) => ({
+    message: "a file that holds the model's weights has changed since the artifact was compiled",
+    place: file,
+    expected,
+    got,
+    next: "compile the model again, or put the old file back",
+  }),
+  E_STATE: (file: string, key: string, expected: string, got: string) => ({
+    message: `the state file lacks what the graph needs under "${key}"`,
+    place: file,
+    expected,
+    got,
+    next: "use a checkpoint of this artifact",
+  }),
+  E_BATCH_FIELD: (field: string, available: readonly string[]) => ({
+    message: `the batch has no field "${field}"`,
+    place: field,
+    expected: "an array for every input of the graph",
+    got: available.join(", "),
+    next: "add the field to the batch",
+  }),
+  E_BATCH_COUNT: (what: string, expected: number, got: number) => ({
+    message: `a step takes ${expected} batches`,
+    place: what,
+    expected: String(expected),
+    got: String(got),
+    next: "pass as many batches as the artifact was compiled for",
+  }),
+  E_BATCH_SHAPES: (field: string, expected: string, got: string) => ({
+    message: `field "${field}" has different shapes in the steps of one run`,
+    place: field,
+    expected,
+    got,
+    next: "pad all batches to one length, or compile with --steps-per-run 1",
+  }),
+  E_LOCKED: (folder: string, pid: number) => ({
+    message: "another process is training this artifact",
+    place: folder,
+    expected: "one trainer at a time",
+    got: `process ${pid}`,
+    next: "wait for it, or end it",
+  }),
+  E_LOSS_NOT_FINITE: (step: number, loss: number, checkpoint: string) => ({
+    message: `the loss of step ${step} is not finite`,
+    place: `step ${step}`,
+    expected: "a number",
+    got: String(loss),
+    next: `go on from ${checkpoint} with a lower learning rate or with --clip`,
+  }),
+  E_CHECKPOINT: (folder: string, why: string) => ({
+    message: "there is no such checkpoint",
+    place: folder,
+    expected: "a folder with state.safetensors and trainer.json",
+    got: why,
+    next: "leave --checkpoint out to use the newest one",
+  }),
+  E_RESUME: (what: string, expected: string, got: string) => ({
+    message: `the run cannot be continued: ${what} differs from the run that was saved`,
+    place: what,
+    expected,
+    got,
+    next: "give the same data and options as before, or start anew without --resume",
   }),
 });

@@ -1,23 +1,7 @@
 /** ONNX Runtime sessions: the only place that knows onnxruntime-node, whose module name can be set. */
+import type { Field } from "../data/batch.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
-
-/** Elements of a tensor as onnxruntime-node takes and gives them; float16 as its bits. */
-export type RuntimeData =
-  | Float32Array
-  | Float64Array
-  | Uint16Array
-  | BigInt64Array
-  | BigUint64Array
-  | Int32Array
-  | Int8Array
-  | Uint8Array;
-
-/** A tensor at the boundary; bfloat16 never crosses it. */
-export interface RuntimeTensor {
-  readonly dtype: string;
-  readonly dims: readonly number[];
-  readonly data: RuntimeData;
-}
+import { type ElementType, viewElements } from "../formats/element-type.ts";
 
 export type RuntimeProvider = "cpu" | "cuda";
 
@@ -41,7 +25,7 @@ export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /** Feeds are read in place and must not be changed until the promise is settled; outputs are fresh copies. */
-  run(feeds: Readonly<Record<string, RuntimeTensor>>): Promise<Record<string, RuntimeTensor>>;
+  run(feeds: Readonly<Record<string, Field>>): Promise<Record<string, Field>>;
   close(): Promise<void>;
 }
 
@@ -76,7 +60,10 @@ async function importRuntime(name: string): Promise<RuntimeModule> {
  * @param model bytes of the graph, or its path.
  * @throws DiagnosticError `E_RUNTIME_MISSING`, `E_PROVIDER`, `E_SESSION` naming the graph.
  */
-export async function openSession(model: Uint8Array | string, options: SessionOptions = {}): Promise<Session> {
+export async function openSession(
+  model: Uint8Array | string,
+  options: SessionOptions = {},
+): Promise<Session> {
   const runtime = await loadRuntime();
   const { provider = "cpu", name = typeof model === "string" ? model : "the graph" } = options;
   const session = await create(runtime, model, options).catch((error: unknown) => {
@@ -95,7 +82,9 @@ export async function openSession(model: Uint8Array | string, options: SessionOp
       const results = await session.run(tensors).catch((error: unknown) => {
         throw runtimeErrors.E_RUN(name, messageOf(error));
       });
-      return Object.fromEntries(Object.entries(results).map(([key, tensor]) => [key, fromRuntime(key, tensor)]));
+      return Object.fromEntries(
+        Object.entries(results).map(([key, tensor]) => [key, fromRuntime(key, tensor)]),
+      );
     },
     close: () => session.release(),
   };
@@ -118,7 +107,9 @@ function create(
       // It would remove the training form of Dropout, whatever its mask is used for.
       optimization: { disable_specified_optimizers: "EliminateDropout", ...config.optimization },
       session: {
-        ...(weightsFolder === undefined ? {} : { model_external_initializers_file_folder_path: weightsFolder }),
+        ...(weightsFolder === undefined
+          ? {}
+          : { model_external_initializers_file_folder_path: weightsFolder }),
         ...config.session,
       },
     },
@@ -131,29 +122,40 @@ function create(
 function toRuntime(
   runtime: RuntimeModule,
   name: string,
-  { dtype, dims, data }: RuntimeTensor,
+  field: Field,
 ): InstanceType<RuntimeModule["Tensor"]> {
   const { Tensor } = runtime;
-  if (dtype === "float32" && data instanceof Float32Array) return new Tensor(dtype, data, dims);
-  if (dtype === "float64" && data instanceof Float64Array) return new Tensor(dtype, data, dims);
-  if (dtype === "float16" && data instanceof Uint16Array) return new Tensor(dtype, data, dims);
-  if (dtype === "int64" && data instanceof BigInt64Array) return new Tensor(dtype, data, dims);
-  if (dtype === "uint64" && data instanceof BigUint64Array) return new Tensor(dtype, data, dims);
-  if (dtype === "int32" && data instanceof Int32Array) return new Tensor(dtype, data, dims);
-  if (dtype === "int8" && data instanceof Int8Array) return new Tensor(dtype, data, dims);
-  if (dtype === "uint8" && data instanceof Uint8Array) return new Tensor(dtype, data, dims);
-  if (dtype === "bool" && data instanceof Uint8Array) return new Tensor(dtype, data, dims);
+  const { dtype, shape, data } = field;
+  if (dtype === "float32" && data instanceof Float32Array) return new Tensor(dtype, data, shape);
+  if (dtype === "float64" && data instanceof Float64Array) return new Tensor(dtype, data, shape);
+  if (dtype === "float16" && data instanceof Uint16Array) return new Tensor(dtype, data, shape);
+  if (dtype === "int64" && data instanceof BigInt64Array) return new Tensor(dtype, data, shape);
+  if (dtype === "uint64" && data instanceof BigUint64Array) return new Tensor(dtype, data, shape);
+  if (dtype === "int32" && data instanceof Int32Array) return new Tensor(dtype, data, shape);
+  if (dtype === "int8" && data instanceof Int8Array) return new Tensor(dtype, data, shape);
+  if (dtype === "uint8" && data instanceof Uint8Array) return new Tensor(dtype, data, shape);
+  if (dtype === "bool" && data instanceof Uint8Array) return new Tensor(dtype, data, shape);
   throw runtimeErrors.E_FEED(name, dtype, data.constructor.name);
 }
 
-function fromRuntime(name: string, tensor: { readonly type: string; readonly dims: readonly number[]; readonly data: unknown }): RuntimeTensor {
-  const { type, dims, data } = tensor;
-  if (!isRuntimeData(data)) throw runtimeErrors.E_FEED(name, type, "text");
-  return { dtype: type, dims, data };
-}
+/** Types that the binding gives; their names are the runtime's and ours alike. */
+const outputTypes: readonly ElementType[] = [
+  ...(["float32", "float64", "float16", "int64", "uint64", "int32"] as const),
+  ...(["uint32", "int16", "uint16", "int8", "uint8", "bool"] as const),
+];
 
-function isRuntimeData(data: unknown): data is RuntimeData {
-  return ArrayBuffer.isView(data) && !(data instanceof DataView);
+function fromRuntime(
+  name: string,
+  tensor: { readonly type: string; readonly dims: readonly number[]; readonly data: unknown },
+): Field {
+  const { type, dims, data } = tensor;
+  const dtype = outputTypes.find((known) => known === type);
+  if (dtype === undefined || !ArrayBuffer.isView(data)) throw runtimeErrors.E_FEED(name, type, "text");
+  return {
+    dtype,
+    shape: dims,
+    data: viewElements(dtype, new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  };
 }
 
 function messageOf(error: unknown): string {
