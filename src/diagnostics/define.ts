@@ -96,22 +96,25 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
 export function nearNames(wanted: string, candidates: Iterable<string>, limit = 3): string[] {
   const scored = [...candidates].map((name) => ({ name, distance: editDistance(wanted, name) }));
   return scored
-    .filter(({ name, distance }) => distance <= Math.max(wanted.length, name.length) * 0.6)
+    .filter(({ name, distance }) => distance < Math.max(2, wanted.length / 2, name.length / 2))
     .sort((a, b) => a.distance - b.distance || a.name.localeCompare(b.name))
     .slice(0, limit)
     .map(({ name }) => name);
 }
 
-/** Levenshtein distance by two rolling rows. */
+/** Edit distance in which two neighbours that changed places count once (optimal string alignment), by rolling rows. */
 function editDistance(a: string, b: string): number {
+  let older: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];
     for (let j = 1; j <= b.length; j++) {
       const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current[j] = Math.min(substitution, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const transposition = swapped ? (older[j - 2] ?? 0) + 1 : substitution;
+      current[j] = Math.min(substitution, transposition, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1);
     }
-    previous = current;
+    [older, previous] = [previous, current];
   }
   return previous[b.length] ?? 0;
 }
