@@ -1,7 +1,6 @@
 /** Products of matrices: MatMul, Gemm and the runtime's FusedMatMul. */
 import { floatAttribute } from "../../ir/attribute.ts";
 import { type Dim, unknownDim } from "../../ir/dim.ts";
-import { broadcastShapes, type Shape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -10,6 +9,7 @@ import { rankOf } from "../facts.ts";
 import { broadcastTo } from "../kernels/elementwise.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
+import { productShape } from "../kernels/matmul-shape.ts";
 import { countUp, permuteAxes } from "../kernels/rearrange.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float, int } from "../params.ts";
@@ -122,13 +122,6 @@ function fusedPerm(rank: number, transposed: boolean, batchTransposed: boolean):
   const order = batchTransposed ? [...perm.slice(1, -1), 0, rank - 1] : perm;
   if (!transposed) return order;
   return [...order.slice(0, -2), ...order.slice(-2).reverse()];
-}
-
-/** Shape of a matrix product; vectors lose their axis. */
-function productShape(left: Shape | undefined, right: Shape | undefined): Shape | undefined {
-  if (left === undefined || right === undefined) return undefined;
-  const batch = broadcastShapes(left.slice(0, -2), right.slice(0, -2));
-  return batch && [...batch, ...left.slice(-2, -1), ...(right.length === 1 ? [] : right.slice(-1))];
 }
 
 function transposedIf(x: NDArray, flag: number): NDArray {
