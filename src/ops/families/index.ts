@@ -28,6 +28,7 @@ import * as matmul from "./matmul.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
 import * as power from "./power.ts";
+import * as quantizedLinear from "./quantized-linear.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
@@ -75,6 +76,7 @@ export const families = [
   pad,
   pool,
   power,
+  quantizedLinear,
   reduceExtremum,
   reduceSum,
   reshape,
