@@ -111,6 +111,8 @@ export const manifestSchema = z.strictObject({
     logits: z.string().optional(),
     numLabels: z.int().positive().optional(),
     labelNames: z.array(z.string()).optional(),
+    /** Rows of the position table: longer inputs are cut. */
+    maxPositions: z.int().positive().optional(),
   }),
   optimizer: z.strictObject({
     name: z.string(),

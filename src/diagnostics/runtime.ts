@@ -100,6 +100,20 @@ export const runtimeErrors = defineDiagnostics({
     got,
     next: "pad all batches to one length, or compile with --steps-per-run 1",
   }),
+  E_NO_TOKENIZER: (file: string) => ({
+    message: "text needs a tokenizer, and there is none beside the model",
+    place: file,
+    expected: "tokenizer.json in the Hugging Face format",
+    got: "no such file",
+    next: "name it with --tokenizer FILE",
+  }),
+  E_GENERATE_TASK: (task: string) => ({
+    message: "only causal language models generate text",
+    place: "generate",
+    expected: "an artifact of task causal-lm",
+    got: task,
+    next: "compile the model with --task causal-lm",
+  }),
   E_LOCKED: (folder: string, pid: number) => ({
     message: "another process is training this artifact",
     place: folder,

@@ -1,0 +1,177 @@
+/** Opens the data that a run reads: text, tables or arrays from files, by the artifact's task; or random numbers. */
+import { existsSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import type { Manifest } from "../artifact/manifest.ts";
+import { ArrayRows, isArrayFile } from "../data/arrays.ts";
+import type { Dataset, FieldRequest } from "../data/batch.ts";
+import { encodeCorpus, TokenWindows } from "../data/causal-text.ts";
+import { chooseLabelColumn, chooseTextColumns } from "../data/columns.ts";
+import {
+  classLabels,
+  labelNames,
+  multiLabelNames,
+  multiLabels,
+  numberLabels,
+  type RowLabels,
+} from "../data/labels.ts";
+import { readText } from "../data/read-text.ts";
+import { readTable, type Table } from "../data/table.ts";
+import { TextRows } from "../data/text-rows.ts";
+import { Tokenizer } from "../data/tokenizer.ts";
+import { runtimeErrors } from "../diagnostics/runtime.ts";
+import type { Artifact } from "./artifact.ts";
+import { RandomRows } from "./random-rows.ts";
+
+/** What the user says of the data. */
+export interface DataOptions {
+  /** Files, or the word `random`. */
+  readonly data: readonly string[];
+  /** tokenizer.json; beside the model unless given. */
+  readonly tokenizer?: string | undefined;
+  readonly textColumn?: string | undefined;
+  readonly pairColumn?: string | undefined;
+  readonly labelColumn?: string | undefined;
+  readonly header?: boolean | undefined;
+  /** Longest input in tokens; for plain text the length of a window. */
+  readonly maxLength?: number | undefined;
+  /** Names of labels in the order of their ids, where they are known from the training data. */
+  readonly labelNames?: readonly string[] | undefined;
+  readonly seed?: number | undefined;
+  /** Sizes of named axes of random data. */
+  readonly axes?: Readonly<Record<string, number>> | undefined;
+}
+
+/** Data with what is worth telling of it. */
+export interface OpenedData {
+  readonly dataset: Dataset;
+  /** Windows overlap, so that rows are drawn at random with repetition. */
+  readonly overlapping: boolean;
+  readonly labelNames: readonly string[] | undefined;
+  /** Inputs that were longer than the limit, among those used so far. */
+  readonly cutRows: () => number;
+}
+
+/** Tokens of a window where nothing says how long inputs may be. */
+const usualLength = 256;
+
+/** Fields that the graphs of an artifact read, with their types. */
+export function wantedFields(manifest: Manifest): FieldRequest[] {
+  return manifest.graphs.train.inputs.flatMap(({ role, field, name, dtype }) =>
+    role === "batch" || role === "label" ? [{ name: field ?? name, dtype: elementType(dtype) }] : [],
+  );
+}
+
+function elementType(dtype: string): FieldRequest["dtype"] {
+  const known = ["float32", "float64", "float16", "int64", "int32", "uint8", "int8", "bool"] as const;
+  const found = known.find((type) => type === dtype);
+  if (found === undefined) throw runtimeErrors.E_FEED("the model's input", dtype, "a batch field");
+  return found;
+}
+
+/**
+ * Opens data for training or evaluation.
+ *
+ * @throws DiagnosticError `E_DATA_*`, `E_TOKENIZER`, and what the readers of the formats throw.
+ */
+export function openData(
+  artifact: Artifact,
+  options: DataOptions,
+  purpose: "train" | "evaluate",
+): OpenedData {
+  const [first = ""] = options.data;
+  if (first === "random") {
+    const dataset = new RandomRows(artifact.manifest, { seed: options.seed ?? 0, axes: options.axes ?? {} });
+    return plain(dataset);
+  }
+  if (options.data.every(isArrayFile)) return plain(ArrayRows.open(options.data));
+  const tokenizer = Tokenizer.open(tokenizerFile(artifact, options.tokenizer));
+  const limit = lengthLimit(artifact, options.maxLength, tokenizer);
+  if (
+    extname(first) === ".txt" &&
+    options.textColumn === undefined &&
+    artifact.manifest.task.name === "causal-lm"
+  ) {
+    return openCorpus(options.data, tokenizer, limit ?? usualLength, purpose);
+  }
+  const table = readTable(first, options.header === undefined ? {} : { header: options.header });
+  return openTable(artifact.manifest, table, tokenizer, limit, options);
+}
+
+function plain(dataset: Dataset): OpenedData {
+  return { dataset, overlapping: false, labelNames: undefined, cutRows: () => 0 };
+}
+
+function openCorpus(
+  files: readonly string[],
+  tokenizer: Tokenizer,
+  length: number,
+  purpose: "train" | "evaluate",
+): OpenedData {
+  const ids = encodeCorpus(tokenizer, files.map((file) => readText(file)).join("\n"));
+  const overlapping = purpose === "train";
+  const source = files.map((file) => basename(file)).join(", ");
+  const dataset = new TokenWindows(ids, {
+    length: Math.min(length, ids.length),
+    stride: overlapping ? 1 : length,
+    source,
+  });
+  return { dataset, overlapping, labelNames: undefined, cutRows: () => 0 };
+}
+
+function openTable(
+  { task }: Manifest,
+  table: Table,
+  tokenizer: Tokenizer,
+  maxLength: number | undefined,
+  options: DataOptions,
+): OpenedData {
+  const { text, pair } = chooseTextColumns(table, {
+    ...(options.textColumn === undefined ? {} : { text: options.textColumn }),
+    ...(options.pairColumn === undefined ? {} : { pair: options.pairColumn }),
+  });
+  const { labels, names } = tableLabels(task, table, options);
+  const rows = new TextRows({
+    tokenizer,
+    text,
+    labels,
+    ...(pair === undefined ? {} : { pair }),
+    ...(maxLength === undefined ? {} : { maxLength }),
+  });
+  return { dataset: rows, overlapping: false, labelNames: names, cutRows: () => rows.cutRows };
+}
+
+function tableLabels(
+  task: Manifest["task"],
+  table: Table,
+  { labelColumn, labelNames: known }: DataOptions,
+): { labels: RowLabels | "next-token"; names: readonly string[] | undefined } {
+  if (task.name === "causal-lm") return { labels: "next-token", names: undefined };
+  const column = chooseLabelColumn(table, labelColumn);
+  const count = task.numLabels === undefined ? {} : { count: task.numLabels };
+  if (task.name === "regression") return { labels: numberLabels(column), names: undefined };
+  if (task.name === "multi-label") {
+    const names = known ?? multiLabelNames(column, count);
+    return { labels: multiLabels(column, names), names };
+  }
+  const names = known ?? labelNames(column, count);
+  return { labels: classLabels(column, names), names };
+}
+
+function tokenizerFile(artifact: Artifact, given: string | undefined): string {
+  if (given !== undefined) return given;
+  const beside = join(artifact.weightsFolder, "tokenizer.json");
+  if (!existsSync(beside)) throw runtimeErrors.E_NO_TOKENIZER(beside);
+  return beside;
+}
+
+/** The shortest of what the user, the tokenizer and the position table say. */
+function lengthLimit(
+  artifact: Artifact,
+  given: number | undefined,
+  tokenizer: Tokenizer,
+): number | undefined {
+  const limits = [given, tokenizer.modelMaxLength, artifact.manifest.task.maxPositions].filter(
+    (limit) => limit !== undefined,
+  );
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
