@@ -10,7 +10,12 @@ export interface Verb {
   readonly load: (terminal: Terminal) => Promise<Command>;
 }
 
-const groups = { make: "Compile:", look: "Look inside:", know: "Find out:" } as const;
+const groups = {
+  make: "Compile:",
+  use: "Use what was trained:",
+  look: "Look inside:",
+  know: "Find out:",
+} as const;
 
 export const verbs: readonly Verb[] = [
   {
@@ -24,6 +29,18 @@ export const verbs: readonly Verb[] = [
     summary: "the gradient of a model as a plain model",
     group: groups.make,
     load: async (terminal) => (await import("./gradient.ts")).gradientCommand(terminal),
+  },
+  {
+    name: "merge",
+    summary: "the adapter folded into the weights: a plain inference model",
+    group: groups.use,
+    load: async (terminal) => (await import("./merge.ts")).mergeCommand(terminal),
+  },
+  {
+    name: "export",
+    summary: "the adapter as a Hugging Face PEFT folder, or as an inference model",
+    group: groups.use,
+    load: async (terminal) => (await import("./export.ts")).exportCommand(terminal),
   },
   {
     name: "inspect",
@@ -54,5 +71,11 @@ export const verbs: readonly Verb[] = [
     summary: "the operators that are known, and how each is differentiated",
     group: groups.know,
     load: async (terminal) => (await import("./ops.ts")).opsCommand(terminal),
+  },
+  {
+    name: "doctor",
+    summary: "whether this machine can train, and how to get what is missing",
+    group: groups.know,
+    load: async (terminal) => (await import("./doctor.ts")).doctorCommand(terminal),
   },
 ];

@@ -1,0 +1,122 @@
+/** `train`: trains an artifact on text, tables, arrays or random data. */
+import type { Command } from "commander";
+import { Artifact } from "../runtime/artifact.ts";
+import { lockArtifact } from "../runtime/lock.ts";
+import { openData, wantedFields } from "../runtime/open-data.ts";
+import { type RunResult, trainArtifact } from "../runtime/train-run.ts";
+import { addDataOptions, type DataFlags, dataOptions } from "./data-options.ts";
+import { plural } from "./numbers.ts";
+import { providerOption, threadsOption, wholeNumber } from "./options.ts";
+import { StopSignal } from "./stop-signal.ts";
+import type { Terminal } from "./terminal.ts";
+import { TrainProgress } from "./train-progress.ts";
+import { type CommonOptions, defineVerb } from "./verb.ts";
+
+interface TrainOptions extends CommonOptions, DataFlags {
+  readonly data: readonly string[];
+  readonly evalData?: readonly string[];
+  readonly steps?: number;
+  readonly epochs?: number;
+  readonly evalEvery?: number;
+  readonly saveEvery?: number;
+  readonly keep?: number;
+  readonly resume?: boolean;
+  readonly threads?: number;
+  readonly provider?: "cpu" | "cuda";
+}
+
+export function trainCommand(terminal: Terminal): Command {
+  const command = defineVerb("train", {
+    description:
+      "Trains an artifact. Text needs the tokenizer.json beside the model; tables are csv, tsv or jsonl; arrays are safetensors, " +
+      "npy or npz files named like the model's inputs. A run always saves at its end, and on Ctrl-C after the step at hand.",
+    examples: [
+      [
+        "train model.peft --data train.tsv --eval-data dev.tsv --epochs 3",
+        "a table with text and label columns",
+      ],
+      ["train model.peft --data corpus.txt --max-length 256 --steps 300", "plain text, in random windows"],
+      ["train model.peft --data corpus.txt --steps 300 --resume", "go on after an interruption, bit for bit"],
+      ["train model.peft --data random --steps 3", "try it out"],
+    ],
+  })
+    .argument("<artifact>", "folder that `compile` wrote")
+    .requiredOption("--data <file...>", "files to train on, or the word random")
+    .option("--eval-data <file...>", "files to evaluate on")
+    .option("--steps <n>", "updates of the run", wholeNumber(1))
+    .option("--epochs <n>", "passes over the data; 1 unless --steps is given", wholeNumber(1))
+    .option("--eval-every <n>", "evaluate every n updates, not only at the end", wholeNumber(1))
+    .option("--save-every <n>", "save every n updates, not only at the end", wholeNumber(1))
+    .option("--keep <n>", "checkpoints that are kept; all unless given", wholeNumber(1))
+    .option("--resume", "go on from the newest checkpoint");
+  return addDataOptions(command, 8)
+    .optionsGroup("Run:")
+    .addOption(threadsOption())
+    .addOption(providerOption())
+    .action(async (folder: string, options: TrainOptions) => {
+      const result = await run(folder, options, terminal);
+      terminal.result(options.json, { ok: true, ...result }, () => summary(folder, result));
+    });
+}
+
+async function run(folder: string, options: TrainOptions, terminal: Terminal): Promise<RunResult> {
+  const artifact = Artifact.open(folder);
+  // Taken early, so that a second trainer hears of it before data is read.
+  lockArtifact(artifact.folder)();
+  terminal.progress("reading data");
+  const data = openData(artifact, dataOptions(options.data, options), "train");
+  const evaluation =
+    options.evalData === undefined
+      ? undefined
+      : openData(
+          artifact,
+          { ...dataOptions(options.evalData, options), labelNames: data.labelNames },
+          "evaluate",
+        );
+  const progress = new TrainProgress(terminal);
+  const stop = new StopSignal(() => terminal.note("stopping after this step; once more to quit at once"));
+  try {
+    const result = await trainArtifact({
+      artifact: artifact.folder,
+      dataset: data.dataset,
+      overlapping: data.overlapping,
+      evaluation: evaluation?.dataset,
+      wanted: wantedFields(artifact.manifest),
+      batch: options.batch,
+      steps: options.steps,
+      epochs: options.epochs,
+      evalEvery: options.evalEvery,
+      saveEvery: options.saveEvery,
+      keep: options.keep,
+      resume: options.resume,
+      seed: options.seed,
+      threads: options.threads,
+      provider: options.provider,
+      evalRows: options.evalData?.[0] === "random" ? options.batch * 4 : undefined,
+      onStart: (facts) => progress.start(facts),
+      onStep: (step, facts) => progress.step(step, facts),
+      onEvaluation: (step, metrics) => progress.evaluated(step, metrics),
+      shouldStop: () => stop.requested,
+    });
+    const cut = data.cutRows();
+    if (cut > 0)
+      terminal.note(`${plural(cut, "input")} longer than the limit ${cut === 1 ? "was" : "were"} cut`);
+    return result;
+  } finally {
+    terminal.clearProgress();
+    stop.dispose();
+  }
+}
+
+function summary(
+  folder: string,
+  { steps, totalSteps, stopped, lastLoss, checkpoint, metrics }: RunResult,
+): string {
+  const lines = stopped
+    ? [`stopped after ${plural(steps, "step")} of ${totalSteps}; the same command with --resume goes on`]
+    : [`trained ${plural(steps, "step")}; last loss ${lastLoss.toFixed(4)}`];
+  for (const [name, value] of Object.entries(metrics ?? {}))
+    lines.push(`  ${name.padEnd(12)} ${value.toFixed(4)}`);
+  lines.push(`saved in ${checkpoint}`, `next: peft-compile merge ${folder} -o merged.onnx`);
+  return lines.join("\n");
+}

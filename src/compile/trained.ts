@@ -1,0 +1,71 @@
+/** A training artifact as merging and exporting see it: the source model, the method, and what was trained. */
+import { join } from "node:path";
+import { bindAdapter } from "../../passes/adapt.ts";
+import type { BoundAdapter } from "../adapt/define.ts";
+import type { GraphManifest, Manifest } from "../artifact/manifest.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import type { Model } from "../ir/model.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { readModel } from "../onnx/read.ts";
+import { Artifact } from "../runtime/artifact.ts";
+import { latestCheckpoint } from "../runtime/checkpoint.ts";
+import { mergeModel } from "./merge-model.ts";
+import { readTensors } from "./peft-folder.ts";
+import { runConstantGraph } from "./run-constant.ts";
+
+export interface Trained {
+  readonly manifest: Manifest;
+  readonly adapter: BoundAdapter;
+  /** Updates behind the tensors; undefined for the starting values of an artifact that was never trained. */
+  readonly step: number | undefined;
+  /** Trained tensors by checkpoint key, as byte ranges of their file. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Absolute path of the source model. */
+  readonly source: string;
+}
+
+/**
+ * Opens an artifact. A method from outside the package has to be registered before.
+ *
+ * @param checkpoint folder of a checkpoint; the newest unless given.
+ * @throws DiagnosticError for folders that hold no artifact or no such checkpoint, and for sources that changed.
+ */
+export function openTrained(folder: string, checkpoint?: string): Trained {
+  const artifact = Artifact.open(folder);
+  const { manifest } = artifact;
+  const found = latestCheckpoint(artifact.folder, checkpoint);
+  const all = readTensors(found?.stateFile ?? artifact.path(manifest.state));
+  const keys = parameterKeys(manifest.graphs.eval);
+  return {
+    manifest,
+    adapter: bindAdapter(manifest.method.name, manifest.method.options),
+    step: found?.step,
+    tensors: new Map([...all].filter(([key]) => keys.has(key))),
+    source: join(artifact.weightsFolder, manifest.source.model),
+  };
+}
+
+/** The source model with everything that was trained inside. @throws DiagnosticError `E_MERGE_REFUSED`. */
+export function mergeTrained(
+  { manifest, adapter, tensors, source }: Trained,
+  onProgress?: (done: number, total: number) => void,
+): Promise<Model> {
+  return mergeModel(readModel(source), {
+    adapter,
+    paths: manifest.method.sites.map(({ path }) => path),
+    tensors,
+    run: runConstantGraph,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+}
+
+/** Checkpoint keys of the parameters that a graph takes, be they inputs of their own or parts of flat ones. */
+function parameterKeys(graph: GraphManifest): Set<string> {
+  const inputs = graph.inputs.filter(({ role }) => role === "param");
+  const keys = inputs.flatMap(
+    ({ key, slices }) => slices?.map((slice) => slice.key) ?? (key === undefined ? [] : [key]),
+  );
+  if (inputs.length > 0 && keys.length === 0)
+    throw new InternalError("the parameters of the artifact have no keys");
+  return new Set(keys);
+}
