@@ -12,6 +12,7 @@ export interface Verb {
 
 const groups = {
   make: "Compile:",
+  train: "Train:",
   use: "Use what was trained:",
   look: "Look inside:",
   know: "Find out:",
@@ -29,6 +30,24 @@ export const verbs: readonly Verb[] = [
     summary: "the gradient of a model as a plain model",
     group: groups.make,
     load: async (terminal) => (await import("./gradient.ts")).gradientCommand(terminal),
+  },
+  {
+    name: "train",
+    summary: "train an artifact on text, tables, arrays or random data",
+    group: groups.train,
+    load: async (terminal) => (await import("./train.ts")).trainCommand(terminal),
+  },
+  {
+    name: "evaluate",
+    summary: "metrics of the task on a data set",
+    group: groups.train,
+    load: async (terminal) => (await import("./evaluate.ts")).evaluateCommand(terminal),
+  },
+  {
+    name: "generate",
+    summary: "text from a causal language model, before or after training",
+    group: groups.use,
+    load: async (terminal) => (await import("./generate.ts")).generateCommand(terminal),
   },
   {
     name: "merge",
