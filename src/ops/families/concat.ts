@@ -11,7 +11,7 @@ import {
   unknownDim,
 } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis, refineShape, type Shape } from "../../ir/shape.ts";
+import { refineShape, type Shape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -20,6 +20,7 @@ import { rankOf } from "../facts.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOrUnknowns, dimsIn, withContent } from "../kernels/content.ts";
 import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { type Size, shapeVector, sizeAt } from "../kernels/shape-vector.ts";
 import { int, maybeInt } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -30,13 +31,13 @@ export const Concat = defineOp({
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: { axis: int(0) },
-  infer: ({ in: { xs }, attrs: { axis } }) => [inferConcat(xs, axis)],
-  evaluate: ({ in: { xs }, attrs: { axis } }) => [
-    concatenate(xs, normalizeAxis(axis, xs[0]?.rank ?? 0) ?? 0),
+  infer: ({ node, in: { xs }, attrs: { axis } }) => [inferConcat(node, xs, axis)],
+  evaluate: ({ node, in: { xs }, attrs: { axis } }) => [
+    concatenate(xs, axisOf(node, axis, xs[0]?.rank ?? 0)),
   ],
   precision: "follow",
-  gradient: ({ in: { xs }, attrs: { axis }, grad, b }) => ({
-    xs: (index) => pieceOf(b, grad.y, xs, index, axis),
+  gradient: ({ node, in: { xs }, attrs: { axis }, grad, b }) => ({
+    xs: (index) => pieceOf(b, grad.y, xs, index, axisOf(node, axis, rankOf(grad.y))),
   }),
 });
 
@@ -49,7 +50,7 @@ export const Split = defineOp({
   infer: ({ node, in: { x, split }, attrs: { axis } }) => {
     const type = x.tensorType;
     if (type === undefined) return [];
-    const at = type.shape && normalizeAxis(axis, type.shape.length);
+    const at = type.shape && axisOf(node, axis, type.shape.length);
     const sizes = pieceSizes(node, at === undefined ? undefined : type.shape?.[at], split);
     let start: Dim = 0;
     return sizes.map((size) => {
@@ -62,7 +63,7 @@ export const Split = defineOp({
     });
   },
   evaluate: ({ node, in: { x, split }, attrs: { axis } }) => {
-    const at = normalizeAxis(axis, x.rank) ?? 0;
+    const at = axisOf(node, axis, x.rank);
     const count = node.outputs.length;
     const sizes = split?.toNumbers() ?? evenSizes(x.shape[at] ?? 0, count);
     let start = 0;
@@ -103,12 +104,12 @@ export const Split = defineOp({
   hostInputs: ["split"],
 });
 
-function inferConcat(xs: readonly Value[], axis: number): Inferred {
+function inferConcat(node: Node, xs: readonly Value[], axis: number): Inferred {
   const dtype = xs.find((x) => x.tensorType !== undefined)?.tensorType?.dtype;
   if (dtype === undefined) return undefined;
   const shapes = xs.map((x) => x.tensorType?.shape);
   const rank = shapes.find((shape) => shape !== undefined)?.length;
-  const at = rank === undefined ? undefined : normalizeAxis(axis, rank);
+  const at = rank === undefined ? undefined : axisOf(node, axis, rank);
   if (at === undefined) return tensorType(dtype);
   // Along the other axes all operands agree, so what one does not say another may.
   const others = shapes.reduce<Shape | undefined>(
@@ -129,21 +130,20 @@ function inferConcat(xs: readonly Value[], axis: number): Inferred {
 /** The slice of the gradient that belongs to one operand, counted from whichever end is known. */
 function pieceOf(b: OpBuilder, g: Value, xs: readonly Value[], index: number, axis: number): Value {
   const sizes = xs.map((x) => sizeAt(x, axis));
-  const at = normalizeAxis(axis, rankOf(g)) ?? 0;
   const before = sumSizes(sizes.slice(0, index));
   const after = sumSizes(sizes.slice(index + 1));
   const own = sizes[index];
   if (own === undefined || xs.length === 1) return g;
-  if (own === 0) return sliceAt(b, g, at, b.ints([0]), b.ints([0]));
+  if (own === 0) return sliceAt(b, g, axis, b.ints([0]), b.ints([0]));
   if (before !== undefined && typeof own === "number")
-    return sliceAt(b, g, at, b.ints([before]), b.ints([before + own]));
+    return sliceAt(b, g, axis, b.ints([before]), b.ints([before + own]));
   if (before !== undefined && after !== undefined)
-    return sliceAt(b, g, at, b.ints([before]), endBefore(b, after));
+    return sliceAt(b, g, axis, b.ints([before]), endBefore(b, after));
   if (after !== undefined && typeof own === "number")
-    return sliceAt(b, g, at, b.ints([-after - own]), endBefore(b, after));
+    return sliceAt(b, g, axis, b.ints([-after - own]), endBefore(b, after));
   const start = before === undefined ? addUp(b, sizes.slice(0, index)) : b.ints([before]);
   const end = after === undefined ? b.add(start, shapeVector(b, [own])) : endBefore(b, after);
-  return sliceAt(b, g, at, start, end);
+  return sliceAt(b, g, axis, start, end);
 }
 
 function sliceAt(b: OpBuilder, g: Value, axis: number, start: Value, end: Value): Value {

@@ -10,6 +10,7 @@ import { defineOp, none } from "../define.ts";
 import { inferCarried, meetValues } from "../kernels/body-types.ts";
 import { contentOf } from "../kernels/content.ts";
 import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { graph, int, ints } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -119,11 +120,11 @@ export const Scan = defineOp({
       ...stacked.map((output, i) => stackedType(output, attrs.scan_output_axes?.[i] ?? 0, length)),
     ];
   },
-  evaluate: ({ in: { operands }, attrs, runBody }) => {
+  evaluate: ({ node, in: { operands }, attrs, runBody }) => {
     const body = bodyOf(attrs.body, "Scan");
     const states = operands.length - attrs.num_scan_inputs;
     const scanned = operands.slice(states).map((array, i) => {
-      const axis = normalizeAxis(attrs.scan_input_axes?.[i] ?? 0, array.rank) ?? 0;
+      const axis = axisOf(node, attrs.scan_input_axes?.[i] ?? 0, array.rank);
       return { array, axis, length: array.shape[axis] ?? 0, reverse: attrs.scan_input_directions?.[i] === 1 };
     });
     const length = scanned[0]?.length ?? 0;

@@ -1,15 +1,17 @@
 /** Gather, GatherElements, GatherND: elements and rows picked by indices. */
 import type { Dim } from "../../ir/dim.ts";
-import { normalizeAxis, type Shape } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Shape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
+import { rankOf } from "../facts.ts";
 import { withContent } from "../kernels/content.ts";
 import { gatherGradient } from "../kernels/gather-gradient.ts";
 import { boxesAt, elementOffsets, fromFront, rowOffsets } from "../kernels/index-offsets.ts";
 import { scatterAlong, zerosShapedAs } from "../kernels/positions.ts";
 import { boxOffsets, countElements, countUp, takeAt } from "../kernels/rearrange.ts";
-import { knownIntegers } from "../kernels/reduction-axes.ts";
+import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { stridesOf } from "../ndarray.ts";
@@ -22,17 +24,17 @@ export const Gather = defineOp({
   inputs: ["x", "indices"],
   outputs: ["y"],
   attributes: { axis: int(0) },
-  infer: ({ in: { x, indices }, attrs: { axis } }) => [inferGather(x, indices, axis)],
-  evaluate: ({ in: { x, indices }, attrs: { axis } }) => {
-    const at = normalizeAxis(axis, x.rank) ?? 0;
+  infer: ({ node, in: { x, indices }, attrs: { axis } }) => [inferGather(node, x, indices, axis)],
+  evaluate: ({ node, in: { x, indices }, attrs: { axis } }) => {
+    const at = axisOf(node, axis, x.rank);
     const strides = stridesOf(x.shape);
     const offsets = x.shape.map((dim, i) => countUp(dim).map((index) => index * (strides[i] ?? 1)));
     const picked = indices.toNumbers().map((index) => offsets[at]?.[fromFront(index, x.shape[at] ?? 1)] ?? 0);
     return [takeAt(x, x.shape.toSpliced(at, 1, ...indices.shape), boxOffsets(offsets.with(at, picked)))];
   },
   precision: "follow",
-  gradient: ({ in: { x, indices }, attrs: { axis }, grad, b }) => ({
-    x: () => gatherGradient(b, x, indices, grad.y, axis),
+  gradient: ({ node, in: { x, indices }, attrs: { axis }, grad, b }) => ({
+    x: () => gatherGradient(b, x, indices, grad.y, axisOf(node, axis, rankOf(x))),
   }),
 });
 
@@ -45,8 +47,8 @@ export const GatherElements = defineOp({
   infer: ({ in: { x, indices } }) => [
     x.tensorType && tensorType(x.tensorType.dtype, indices.tensorType?.shape),
   ],
-  evaluate: ({ in: { x, indices }, attrs: { axis } }) => {
-    const at = normalizeAxis(axis, x.rank) ?? 0;
+  evaluate: ({ node, in: { x, indices }, attrs: { axis } }) => {
+    const at = axisOf(node, axis, x.rank);
     return [takeAt(x, indices.shape, elementOffsets(x, indices, at))];
   },
   precision: "follow",
@@ -85,12 +87,11 @@ export const GatherND = defineOp({
   }),
 });
 
-function inferGather(x: Value, indices: Value, axis: number): Inferred {
+function inferGather(node: Node, x: Value, indices: Value, axis: number): Inferred {
   const type = x.tensorType;
   const [from, picked] = [type?.shape, indices.tensorType?.shape];
   if (type === undefined || from === undefined || picked === undefined) return type && tensorType(type.dtype);
-  const at = normalizeAxis(axis, from.length);
-  if (at === undefined) return tensorType(type.dtype);
+  const at = axisOf(node, axis, from.length);
   const shape = from.toSpliced(at, 1, ...picked);
   return withContent(type.dtype, shape, pickContent(x.content, knownIntegers(indices)));
 }

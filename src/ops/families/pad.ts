@@ -1,7 +1,7 @@
 /** Pad: elements added around a tensor, or cut off where sizes are negative. */
 import { addDims, type Dim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis, unknownShape } from "../../ir/shape.ts";
+import { unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -11,7 +11,7 @@ import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { dimsIn } from "../kernels/content.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
 import { countUp, nowhere, pickAlongAxes } from "../kernels/rearrange.ts";
-import { knownIntegers } from "../kernels/reduction-axes.ts";
+import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import type { NDArray } from "../ndarray.ts";
 import { text } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -22,9 +22,9 @@ export const Pad = defineOp({
   inputs: ["x", "pads", "value?", "axes?"],
   outputs: ["y"],
   attributes: { mode: text("constant") },
-  infer: ({ in: { x, pads, axes } }) => [inferPad(x, pads, axes)],
-  evaluate: ({ in: { x, pads, value, axes }, attrs: { mode } }) => [
-    padArray(x, pads.toNumbers(), axes?.toNumbers(), mode, value),
+  infer: ({ node, in: { x, pads, axes } }) => [inferPad(node, x, pads, axes)],
+  evaluate: ({ node, in: { x, pads, value, axes }, attrs: { mode } }) => [
+    padArray(x, pads.toNumbers(), positionsIn(node, axes?.toNumbers(), x.rank), mode, value),
   ],
   precision: "follow",
   gradient: ({ in: { x, pads, value, axes }, attrs: { mode }, grad, b }) => ({
@@ -57,7 +57,7 @@ function valueToInput(node: Node, b: OpBuilder): void {
   if (value !== 0 && x !== undefined) node.setInput(2, b.scalar(value, dtypeOf(x)));
 }
 
-function inferPad(x: Value, pads: Value, axes: Value | undefined): Inferred {
+function inferPad(node: Node, x: Value, pads: Value, axes: Value | undefined): Inferred {
   const type = x.tensorType;
   if (type?.shape === undefined) return type;
   const rank = type.shape.length;
@@ -66,7 +66,7 @@ function inferPad(x: Value, pads: Value, axes: Value | undefined): Inferred {
   if (sizes === undefined || list === undefined) return tensorType(type.dtype, unknownShape(rank));
   const dims: Dim[] = [...type.shape];
   list.forEach((axis, index) => {
-    const at = normalizeAxis(axis, rank);
+    const at = axisOf(node, axis, rank);
     const size = at === undefined ? undefined : dims[at];
     if (at === undefined || size === undefined) return;
     dims[at] = addDims(size, addDims(sizes[index] ?? 0, sizes[index + list.length] ?? 0));
@@ -74,20 +74,23 @@ function inferPad(x: Value, pads: Value, axes: Value | undefined): Inferred {
   return tensorType(type.dtype, dims);
 }
 
+/** The axes that an operand names, or all. */
+function positionsIn(node: Node, axes: readonly number[] | undefined, rank: number): readonly number[] {
+  return axes?.map((axis) => axisOf(node, axis, rank)) ?? countUp(rank);
+}
+
 /** Pads an array as ONNX says (Pad, opset 19). */
 function padArray(
   x: NDArray,
   pads: readonly number[],
-  axes: readonly number[] | undefined,
+  axes: readonly number[],
   mode: string,
   value: NDArray | undefined,
 ): NDArray {
-  const list = axes ?? countUp(x.rank);
   const picks = x.shape.map(countUp);
-  list.forEach((axis, index) => {
-    const at = normalizeAxis(axis, x.rank) ?? 0;
+  axes.forEach((at, index) => {
     const size = x.shape[at] ?? 0;
-    const [before, after] = [pads[index] ?? 0, pads[index + list.length] ?? 0];
+    const [before, after] = [pads[index] ?? 0, pads[index + axes.length] ?? 0];
     picks[at] = countUp(Math.max(0, before + size + after)).map((i) => sourceOf(i - before, size, mode));
   });
   return pickAlongAxes(x, picks, value);

@@ -1,12 +1,13 @@
 /** Operators that give the same elements another shape: Identity, Reshape, Flatten, Squeeze, Unsqueeze. */
 import { type Dim, dimsEqual, floorDivDims, isUnknown, mulDims, unknownDim } from "../../ir/dim.ts";
-import { normalizeAxis, type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
+import { type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
 import { countElements } from "../kernels/rearrange.ts";
-import { knownIntegers } from "../kernels/reduction-axes.ts";
+import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -56,14 +57,14 @@ export const Flatten = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(1) },
-  infer: ({ in: { x }, attrs: { axis } }) => {
+  infer: ({ node, in: { x }, attrs: { axis } }) => {
     const from = x.tensorType?.shape;
     if (from === undefined) return [inferView(x, unknownShape(2))];
-    const at = axis < 0 ? axis + from.length : axis;
+    const at = splitAt(node, axis, from.length);
     return [inferView(x, [sizeOf(from.slice(0, at)), sizeOf(from.slice(at))])];
   },
-  evaluate: ({ in: { x }, attrs: { axis } }) => {
-    const at = axis < 0 ? axis + x.rank : axis;
+  evaluate: ({ node, in: { x }, attrs: { axis } }) => {
+    const at = splitAt(node, axis, x.rank);
     return [x.reshaped([countElements(x.shape.slice(0, at)), countElements(x.shape.slice(at))])];
   },
   precision: "follow",
@@ -76,9 +77,9 @@ export const Squeeze = defineOp({
   inputs: ["x", "axes?"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { x, axes } }) => [inferView(x, squeezedShape(x, axes))],
-  evaluate: ({ in: { x, axes } }) => {
-    const dropped = axes?.toNumbers().map((axis) => normalizeAxis(axis, x.rank));
+  infer: ({ node, in: { x, axes } }) => [inferView(x, squeezedShape(node, x, axes))],
+  evaluate: ({ node, in: { x, axes } }) => {
+    const dropped = axes?.toNumbers().map((axis) => axisOf(node, axis, x.rank));
     return [
       x.reshaped(
         x.shape.filter((dim, axis) => (dropped === undefined ? dim !== 1 : !dropped.includes(axis))),
@@ -99,10 +100,10 @@ export const Unsqueeze = defineOp({
   inputs: ["x", "axes"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { x, axes } }) => [inferView(x, unsqueezedShape(x, axes))],
-  evaluate: ({ in: { x, axes } }) => {
+  infer: ({ node, in: { x, axes } }) => [inferView(x, unsqueezedShape(node, x, axes))],
+  evaluate: ({ node, in: { x, axes } }) => {
     const rank = x.rank + axes.size;
-    const added = axes.toNumbers().map((axis) => normalizeAxis(axis, rank));
+    const added = axes.toNumbers().map((axis) => axisOf(node, axis, rank));
     return [x.reshaped(insertOnes(x.shape, added, rank))];
   },
   precision: "follow",
@@ -110,6 +111,11 @@ export const Unsqueeze = defineOp({
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },
   hostInputs: ["axes"],
 });
+
+/** Where Flatten splits the axes, which may be after the last. */
+function splitAt(node: Node, axis: number, rank: number): number {
+  return axis === rank ? rank : axisOf(node, axis, rank);
+}
 
 /** Type of a result with the elements of `x` in their order, so that small integer contents stay known. */
 function inferView(x: Value, shape: Shape | undefined): Inferred {
@@ -144,7 +150,7 @@ function quotient(whole: Shape, parts: Shape): Dim {
   return floorDivDims(rest.reduce<Dim>(mulDims, 1), left.reduce<Dim>(mulDims, 1));
 }
 
-function squeezedShape(x: Value, axes: Value | undefined): Shape | undefined {
+function squeezedShape(node: Node, x: Value, axes: Value | undefined): Shape | undefined {
   const from = x.tensorType?.shape;
   if (from === undefined) return undefined;
   if (axes === undefined) {
@@ -156,11 +162,11 @@ function squeezedShape(x: Value, axes: Value | undefined): Shape | undefined {
     const count = axes.tensorType?.shape?.[0];
     return typeof count === "number" ? unknownShape(Math.max(0, from.length - count)) : undefined;
   }
-  const dropped = list.map((axis) => normalizeAxis(axis, from.length));
+  const dropped = list.map((axis) => axisOf(node, axis, from.length));
   return from.filter((_, axis) => !dropped.includes(axis));
 }
 
-function unsqueezedShape(x: Value, axes: Value): Shape | undefined {
+function unsqueezedShape(node: Node, x: Value, axes: Value): Shape | undefined {
   const from = x.tensorType?.shape;
   const count = contentOf(axes)?.length ?? axes.tensorType?.shape?.[0];
   if (from === undefined || typeof count !== "number") return undefined;
@@ -169,16 +175,12 @@ function unsqueezedShape(x: Value, axes: Value): Shape | undefined {
   if (list === undefined) return unknownShape(rank);
   return insertOnes(
     from,
-    list.map((axis) => normalizeAxis(axis, rank)),
+    list.map((axis) => axisOf(node, axis, rank)),
     rank,
   );
 }
 
-function insertOnes<D extends Dim>(
-  shape: readonly D[],
-  added: readonly (number | undefined)[],
-  rank: number,
-): (D | 1)[] {
+function insertOnes<D extends Dim>(shape: readonly D[], added: readonly number[], rank: number): (D | 1)[] {
   const rest = [...shape];
   return Array.from({ length: rank }, (_, axis) => (added.includes(axis) ? 1 : (rest.shift() ?? 1)));
 }

@@ -1,19 +1,20 @@
 /** ScatterElements, ScatterND and the old Scatter: elements and rows put where indices point. */
 import { isLow } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { boxesAt, elementOffsets, rowOffsets } from "../kernels/index-offsets.ts";
 import { countElements } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { scatterArray } from "../kernels/scatter.ts";
 import { type Places, scatterGradients } from "../kernels/scatter-gradient.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int, text } from "../params.ts";
+import type { Inferred } from "../record.ts";
 
 export const ScatterElements = defineOp({
   type: "ScatterElements",
@@ -21,9 +22,9 @@ export const ScatterElements = defineOp({
   inputs: ["x", "indices", "updates"],
   outputs: ["y"],
   attributes: { axis: int(0), reduction: text("none") },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x, indices, updates }, attrs: { axis, reduction }, exact }) => {
-    const offsets = elementOffsets(x, indices, normalizeAxis(axis, x.rank) ?? 0);
+  infer: ({ node, in: { x }, attrs: { axis } }) => [inferScattered(node, x, axis)],
+  evaluate: ({ node, in: { x, indices, updates }, attrs: { axis, reduction }, exact }) => {
+    const offsets = elementOffsets(x, indices, axisOf(node, axis, x.rank));
     return [scatterArray(x, offsets, updates, reduction, exact)];
   },
   precision: "follow",
@@ -73,9 +74,9 @@ export const Scatter = defineOp({
   inputs: ["x", "indices", "updates"],
   outputs: ["y"],
   attributes: { axis: int(0) },
-  infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x, indices, updates }, attrs: { axis }, exact }) => {
-    const offsets = elementOffsets(x, indices, normalizeAxis(axis, x.rank) ?? 0);
+  infer: ({ node, in: { x }, attrs: { axis } }) => [inferScattered(node, x, axis)],
+  evaluate: ({ node, in: { x, indices, updates }, attrs: { axis }, exact }) => {
+    const offsets = elementOffsets(x, indices, axisOf(node, axis, x.rank));
     return [scatterArray(x, offsets, updates, "none", exact)];
   },
   precision: "follow",
@@ -87,6 +88,12 @@ export const Scatter = defineOp({
   },
   upgrades: { 11: renameScatter },
 });
+
+function inferScattered(node: Node, x: Value, axis: number): Inferred {
+  const rank = x.tensorType?.shape?.length;
+  if (rank !== undefined) axisOf(node, axis, rank);
+  return x.type;
+}
 
 function renameScatter(node: Node, b: OpBuilder): void {
   const attributes = { axis: node.int("axis", 0) };

@@ -1,6 +1,7 @@
 /** Operators whose results depend on where elements are true or equal: OneHot, NonZero, Compress, Unique. */
 import { type Dim, unknownDim } from "../../ir/dim.ts";
-import { normalizeAxis, unknownShape } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
+import { unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -9,6 +10,7 @@ import { rankOf } from "../facts.ts";
 import { contentOf } from "../kernels/content.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
 import { countElements, countUp, pickAlongAxes, takeAt } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { findUnique } from "../kernels/unique.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { int, maybeInt } from "../params.ts";
@@ -20,13 +22,15 @@ export const OneHot = defineOp({
   inputs: ["indices", "depth", "values"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
-  infer: ({ in: { indices, depth, values }, attrs: { axis } }) => {
+  infer: ({ node, in: { indices, depth, values }, attrs: { axis } }) => {
     const [from, type] = [indices.tensorType?.shape, values.tensorType];
     if (type === undefined || from === undefined) return [type && tensorType(type.dtype)];
-    const at = normalizeAxis(axis, from.length + 1) ?? from.length;
+    const at = axisOf(node, axis, from.length + 1);
     return [tensorType(type.dtype, from.toSpliced(at, 0, contentOf(depth)?.[0] ?? unknownDim()))];
   },
-  evaluate: ({ in: { indices, depth, values }, attrs: { axis } }) => [oneHot(indices, depth, values, axis)],
+  evaluate: ({ node, in: { indices, depth, values }, attrs: { axis } }) => [
+    oneHot(indices, depth, values, axisOf(node, axis, indices.rank + 1)),
+  ],
   precision: "exact",
   gradient: ({ in: { indices, depth, values }, attrs: { axis }, grad, b }) => ({
     // The indices choose, so that nothing changes with them but at jumps.
@@ -78,11 +82,11 @@ export const Compress = defineOp({
   inputs: ["x", "condition"],
   outputs: ["y"],
   attributes: { axis: maybeInt() },
-  infer: ({ in: { x }, attrs: { axis } }) => [inferPicked(x, axis)],
-  evaluate: ({ in: { x, condition }, attrs: { axis } }) => {
+  infer: ({ node, in: { x }, attrs: { axis } }) => [inferPicked(node, x, axis)],
+  evaluate: ({ node, in: { x, condition }, attrs: { axis } }) => {
     const flags = condition.numbers;
     const flat = axis === undefined ? x.reshaped([x.size]) : x;
-    const at = normalizeAxis(axis ?? 0, flat.rank) ?? 0;
+    const at = axisOf(node, axis ?? 0, flat.rank);
     const picks = flat.shape.map(countUp);
     return [
       pickAlongAxes(
@@ -106,14 +110,16 @@ export const Unique = defineOp({
   inputs: ["x"],
   outputs: ["y", "indices?", "inverse?", "counts?"],
   attributes: { axis: maybeInt(), sorted: int(1) },
-  infer: ({ in: { x }, attrs: { axis } }) => {
+  infer: ({ node, in: { x }, attrs: { axis } }) => {
     const all = axis === undefined ? undefined : x.tensorType?.shape?.at(axis);
     const vector = (length: Dim): Inferred => tensorType("int64", [length]);
-    const picked = inferPicked(x, axis);
+    const picked = inferPicked(node, x, axis);
     const count = picked?.shape?.at(axis ?? 0) ?? unknownDim();
     return [picked, vector(count), vector(all ?? unknownDim()), vector(count)];
   },
-  evaluate: ({ in: { x }, attrs: { axis, sorted } }) => [...findUnique(x, axis, sorted !== 0)],
+  evaluate: ({ node, in: { x }, attrs: { axis, sorted } }) => [
+    ...findUnique(x, axis === undefined ? undefined : axisOf(node, axis, x.rank), sorted !== 0),
+  ],
   precision: "exact",
   // Each unique element stands for its first occurrence.
   gradient: ({ in: { x }, attrs: { axis, sorted }, grad, b }) => ({
@@ -131,17 +137,20 @@ function picksAt(b: OpBuilder, x: Value, indices: Value | undefined, axis: numbe
 }
 
 /** Type of a result with some of the slices along an axis, or some of all elements. */
-function inferPicked(x: Value, axis: number | undefined): ReturnType<typeof tensorType> | undefined {
+function inferPicked(
+  node: Node,
+  x: Value,
+  axis: number | undefined,
+): ReturnType<typeof tensorType> | undefined {
   const type = x.tensorType;
   if (type === undefined) return undefined;
   if (axis === undefined) return tensorType(type.dtype, unknownShape(1));
-  const at = type.shape && normalizeAxis(axis, type.shape.length);
+  const at = type.shape && axisOf(node, axis, type.shape.length);
   return tensorType(type.dtype, at === undefined ? undefined : type.shape?.with(at, unknownDim()));
 }
 
-function oneHot(indices: NDArray, depth: NDArray, values: NDArray, axis: number): NDArray {
+function oneHot(indices: NDArray, depth: NDArray, values: NDArray, at: number): NDArray {
   const size = depth.toNumbers()[0] ?? 0;
-  const at = normalizeAxis(axis, indices.rank + 1) ?? indices.rank;
   const shape = indices.shape.toSpliced(at, 0, size);
   const inner = countElements(shape.slice(at + 1));
   const offsets = new Int32Array(countElements(shape));

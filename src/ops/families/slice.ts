@@ -1,6 +1,7 @@
 /** Slice and CenterCropPad: boxes cut out of a tensor. */
 import type { Dim } from "../../ir/dim.ts";
-import { normalizeAxis, unknownShape } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
+import { unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -10,7 +11,7 @@ import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
 import { countUp, nowhere, pickAlongAxes } from "../kernels/rearrange.ts";
-import { knownIntegers } from "../kernels/reduction-axes.ts";
+import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { sizeAt } from "../kernels/shape-vector.ts";
 import { clampSlice, sliceLength } from "../kernels/slice-bounds.ts";
 import { padSizes } from "../kernels/slice-gradient.ts";
@@ -23,22 +24,22 @@ export const Slice = defineOp({
   inputs: ["x", "starts", "ends", "axes?", "steps?"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { x, starts, ends, axes, steps } }) => [inferSlice(x, starts, ends, axes, steps)],
-  evaluate: ({ in: { x, starts, ends, axes, steps } }) => {
+  infer: ({ node, in: { x, starts, ends, axes, steps } }) => [inferSlice(node, x, starts, ends, axes, steps)],
+  evaluate: ({ node, in: { x, starts, ends, axes, steps } }) => {
     const list = axes?.toNumbers() ?? countUp(starts.size);
     const [from, to, by] = [starts.toNumbers(), ends.toNumbers(), steps?.toNumbers()];
     const picks = x.shape.map(countUp);
     list.forEach((axis, index) => {
-      const at = normalizeAxis(axis, x.rank) ?? 0;
+      const at = axisOf(node, axis, x.rank);
       const range = clampSlice(x.shape[at] ?? 0, from[index] ?? 0, to[index] ?? 0, by?.[index] ?? 1);
       picks[at] = countUp(range.count).map((i) => range.start + i * range.step);
     });
     return [pickAlongAxes(x, picks)];
   },
   precision: "follow",
-  gradient: ({ in: { x, starts, ends, axes, steps }, grad, b }) => ({
+  gradient: ({ node, in: { x, starts, ends, axes, steps }, grad, b }) => ({
     x: () => {
-      const pads = padSizes(b, grad.y, x, { starts, ends, axes, steps });
+      const pads = padSizes(b, node, grad.y, x, { starts, ends, axes, steps });
       if (pads?.axes.length === 0) return grad.y;
       if (pads !== undefined) return b.op("Pad", [grad.y, pads.sizes, null, b.ints(pads.axes)]);
       const again = b.op("Slice", [positionsOf(b, x), starts, ends, axes ?? null, steps ?? null]);
@@ -61,20 +62,20 @@ export const CenterCropPad = defineOp({
   inputs: ["x", "shape"],
   outputs: ["y"],
   attributes: { axes: ints() },
-  infer: ({ in: { x, shape }, attrs: { axes } }) => {
+  infer: ({ node, in: { x, shape }, attrs: { axes } }) => {
     const type = x.tensorType;
     if (type?.shape === undefined) return [type];
     const { length } = type.shape;
-    const list = (axes ?? countUp(length)).map((axis) => normalizeAxis(axis, length));
+    const list = (axes ?? countUp(length)).map((axis) => axisOf(node, axis, length));
     const target = dimsIn(shape) ?? unknownShape(list.length);
     const dims = type.shape.map((dim, axis): Dim => target[list.indexOf(axis)] ?? dim);
     return [tensorType(type.dtype, dims)];
   },
-  evaluate: ({ in: { x, shape }, attrs: { axes } }) => {
+  evaluate: ({ node, in: { x, shape }, attrs: { axes } }) => {
     const target = shape.toNumbers();
     const picks = x.shape.map(countUp);
     (axes ?? countUp(x.rank)).forEach((axis, index) => {
-      const at = normalizeAxis(axis, x.rank) ?? 0;
+      const at = axisOf(node, axis, x.rank);
       const [size, wanted] = [x.shape[at] ?? 0, target[index] ?? 0];
       const shift = size > wanted ? Math.floor((size - wanted) / 2) : -Math.floor((wanted - size) / 2);
       picks[at] = countUp(wanted).map((i) => (i + shift < size ? Math.max(nowhere, i + shift) : nowhere));
@@ -84,12 +85,15 @@ export const CenterCropPad = defineOp({
   precision: "follow",
   gradient: {
     kind: "expand",
-    rule: ({ in: { x, shape }, attrs: { axes }, b }) => [padAndCut(b, x, shape, axes ?? countUp(rankOf(x)))],
+    rule: ({ node, in: { x, shape }, attrs: { axes }, b }) => [
+      padAndCut(b, x, shape, axes?.map((axis) => axisOf(node, axis, rankOf(x))) ?? countUp(rankOf(x))),
+    ],
   },
   hostInputs: ["shape"],
 });
 
 function inferSlice(
+  node: Node,
   x: Value,
   starts: Value,
   ends: Value,
@@ -106,7 +110,7 @@ function inferSlice(
   const dims = [...shape];
   let content = x.content;
   list.forEach((axis, index) => {
-    const at = normalizeAxis(axis, shape.length);
+    const at = axisOf(node, axis, shape.length);
     const step = by === undefined ? 1 : by[index];
     const [size, start, end] = [at === undefined ? undefined : shape[at], from?.[index], to?.[index]];
     if (at === undefined || size === undefined) return;
@@ -131,11 +135,10 @@ function sliceContent(
 
 /** The same by a Pad to at least the target and a Slice to it (ONNX CenterCropPad, function body). */
 function padAndCut(b: OpBuilder, x: Value, shape: Value, axes: readonly number[]): Value {
-  const rank = rankOf(x);
   const sizes = axes.map((axis) => sizeAt(x, axis));
   const wanted = knownIntegers(shape);
   const numbers = sizes.filter((size) => typeof size === "number");
-  const list = b.ints(axes.map((axis) => normalizeAxis(axis, rank) ?? 0));
+  const list = b.ints(axes);
   if (wanted !== undefined && numbers.length === sizes.length) {
     const missing = wanted.map((size, i) => Math.max(0, size - (numbers[i] ?? 0)));
     const before = missing.map((count) => Math.floor(count / 2));

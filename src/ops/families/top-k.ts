@@ -1,13 +1,13 @@
 /** TopK: the largest or smallest elements along an axis. */
 import { type Dim, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { contentOf } from "../kernels/content.ts";
 import { scatterAlong, zerosShapedAs } from "../kernels/positions.ts";
 import { countElements, takeAt } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
 
@@ -17,15 +17,15 @@ export const TopK = defineOp({
   inputs: ["x", "k"],
   outputs: ["values", "indices?"],
   attributes: { axis: int(-1), largest: int(1), sorted: int(1) },
-  infer: ({ in: { x, k }, attrs: { axis } }) => {
+  infer: ({ node, in: { x, k }, attrs: { axis } }) => {
     const type = x.tensorType;
-    const at = type?.shape && normalizeAxis(axis, type.shape.length);
+    const at = type?.shape && axisOf(node, axis, type.shape.length);
     const count: Dim = contentOf(k)?.[0] ?? unknownDim();
     const shape = at === undefined ? undefined : type?.shape?.with(at, count);
     return [type && tensorType(type.dtype, shape), tensorType("int64", shape)];
   },
-  evaluate: ({ in: { x, k }, attrs: { axis, largest } }) =>
-    topElements(x, normalizeAxis(axis, x.rank) ?? 0, k.toNumbers()[0] ?? 0, largest !== 0),
+  evaluate: ({ node, in: { x, k }, attrs: { axis, largest } }) =>
+    topElements(x, axisOf(node, axis, x.rank), k.toNumbers()[0] ?? 0, largest !== 0),
   precision: "exact",
   // No index stands twice along the axis, so that nothing is summed.
   gradient: ({ in: { x, k }, out, attrs, grad, b }) => ({

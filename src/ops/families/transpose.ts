@@ -9,6 +9,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { withContent } from "../kernels/content.ts";
 import { countUp, permuteAxes } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { reshapeTo, sizeAt } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int, ints, text } from "../params.ts";
@@ -19,11 +20,13 @@ export const Transpose = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { perm: ints() },
-  infer: ({ in: { x }, attrs: { perm } }) => {
+  infer: ({ node, in: { x }, attrs: { perm } }) => {
     const type = x.tensorType;
     const from = type?.shape;
     if (from === undefined) return [type && tensorType(type.dtype, perm && unknownShape(perm.length))];
-    const shape = (perm ?? reversed(from.length)).flatMap((axis) => from[axis] ?? []);
+    const shape = (perm ?? reversed(from.length)).map(
+      (axis): Dim => from[axisOf(node, axis, from.length)] ?? 1,
+    );
     return [type && withContent(type.dtype, shape, x.content)];
   },
   evaluate: ({ in: { x }, attrs: { perm } }) => [permuteAxes(x, perm ?? reversed(x.rank))],

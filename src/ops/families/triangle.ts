@@ -1,7 +1,7 @@
 /** Trilu and ReverseSequence: elements kept or turned around by their place. */
-import { normalizeAxis } from "../../ir/shape.ts";
 import { defineOp } from "../define.ts";
 import { countElements, countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
 import { int } from "../params.ts";
 
 export const Trilu = defineOp({
@@ -34,9 +34,9 @@ export const ReverseSequence = defineOp({
   outputs: ["y"],
   attributes: { batch_axis: int(1), time_axis: int(0) },
   infer: ({ in: { x } }) => [x.type],
-  evaluate: ({ in: { x, lengths }, attrs }) => {
+  evaluate: ({ node, in: { x, lengths }, attrs }) => {
     const [batch = 1, time = 0] = [attrs.batch_axis, attrs.time_axis].map((axis) =>
-      normalizeAxis(axis, x.rank),
+      axisOf(node, axis, x.rank),
     );
     const ends = lengths.toNumbers();
     const strides = x.shape.map((_, axis) => countElements(x.shape.slice(axis + 1)));

@@ -1,6 +1,5 @@
 /** The gradient of Gather: rows summed into the table that they were taken from. */
 import { float32Tensor } from "../../ir/constant.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { dtypeOf, rankOf, shapeOf } from "../facts.ts";
@@ -12,9 +11,9 @@ import { joinSizes } from "./slice-gradient.ts";
 /** Rows of a table up to which a product with one-hot rows costs less than ScatterElements, whose CPU kernel is serial. */
 const smallTable = 256;
 
-export function gatherGradient(b: OpBuilder, x: Value, indices: Value, g: Value, axis: number): Value {
+/** The gradient of `x`; `at` is the position of the axis that the indices run over. */
+export function gatherGradient(b: OpBuilder, x: Value, indices: Value, g: Value, at: number): Value {
   const rank = rankOf(x);
-  const at = normalizeAxis(axis, rank) ?? 0;
   const known = knownIntegers(indices);
   const count = productOf(sizesOf(indices));
   const rows = rankOf(indices) === 1 ? g : reshapeTo(b, g, sizesOf(x).with(at, count));

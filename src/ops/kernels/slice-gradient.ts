@@ -1,12 +1,12 @@
 /** How much a Pad has to add to bring the gradient of a slice back to the size of its operand. */
 import type { Dim } from "../../ir/dim.ts";
-import { normalizeAxis } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { rankOf, shapeOf } from "../facts.ts";
 import { dimsIn } from "./content.ts";
 import { countUp } from "./rearrange.ts";
-import { knownIntegers } from "./reduction-axes.ts";
+import { axisOf, knownIntegers } from "./reduction-axes.ts";
 import { shapeVector, sizeAt } from "./shape-vector.ts";
 import { clampSlice } from "./slice-bounds.ts";
 
@@ -31,14 +31,20 @@ interface Margins {
 }
 
 /** The Pad that undoes a Slice of steps 1; undefined where axes or steps are others or known at run time only. */
-export function padSizes(b: OpBuilder, g: Value, x: Value, bounds: SliceBounds): PadSizes | undefined {
+export function padSizes(
+  b: OpBuilder,
+  node: Node,
+  g: Value,
+  x: Value,
+  bounds: SliceBounds,
+): PadSizes | undefined {
   const [starts, ends] = [dimsIn(bounds.starts), dimsIn(bounds.ends)];
   const rank = rankOf(x);
   const list = bounds.axes === undefined ? starts && countUp(starts.length) : knownIntegers(bounds.axes);
   const steps = bounds.steps === undefined ? [] : knownIntegers(bounds.steps);
   if (list === undefined || steps === undefined || steps.some((step) => step !== 1)) return undefined;
   const margins = list.map((axis, index) => {
-    const at = normalizeAxis(axis, rank) ?? 0;
+    const at = axisOf(node, axis, rank);
     return marginsOf(b, {
       g,
       x,

@@ -1,5 +1,4 @@
 /** Evaluation of Unique. */
-import { normalizeAxis } from "../../ir/shape.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { countUp, permuteAxes, pickAlongAxes } from "./rearrange.ts";
 
@@ -16,7 +15,7 @@ export function findUnique(
   sorted: boolean,
 ): [NDArray, NDArray, NDArray, NDArray] {
   const flat = axis === undefined ? x.reshaped([x.size]) : x;
-  const at = normalizeAxis(axis ?? 0, flat.rank) ?? 0;
+  const at = axis ?? 0;
   const length = flat.shape[at] ?? 0;
   const front = permuteAxes(flat, [at, ...countUp(flat.rank).filter((other) => other !== at)]);
   const width = length === 0 ? 0 : front.size / length;
