@@ -42,7 +42,8 @@ export function activeOperands(node: Node, active: ReadonlySet<Value>): number[]
   });
 }
 
-function readsActive(node: Node, active: ReadonlySet<Value>): boolean {
+/** Whether an active value is an operand of the node, or is read by one of its bodies. */
+export function readsActive(node: Node, active: ReadonlySet<Value>): boolean {
   if (activeOperands(node, active).length > 0) return true;
   return node.subgraphs().length > 0 && operandsWithCaptures(node).some((value) => active.has(value));
 }

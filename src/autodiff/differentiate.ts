@@ -9,7 +9,7 @@ import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { opOf } from "../ops/registry.ts";
-import { activeOperands, activeValues, contributingNodes } from "./activity.ts";
+import { activeOperands, activeValues, contributingNodes, readsActive } from "./activity.ts";
 import { expandActiveNodes } from "./expand.ts";
 import { describePath } from "./path.ts";
 import { unbroadcast } from "./unbroadcast.ts";
@@ -49,7 +49,8 @@ export function differentiate(
     if (!contributing.has(node)) continue;
     const grads = node.outputs.map((output) => (output === null ? undefined : adjoints.sum(output)));
     const operands = activeOperands(node, active);
-    if (operands.length === 0 || grads.every((grad) => grad === undefined)) continue;
+    // A node without active operands may still depend on the variables: through what its bodies read.
+    if (grads.every((grad) => grad === undefined) || !readsActive(node, active)) continue;
     b.source = node;
     checkDifferentiable(node, active, variables);
     propagate(node, grads, operands, b, adjoints);

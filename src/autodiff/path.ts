@@ -1,7 +1,7 @@
 /** A way from a variable to a node, for messages that say why a gradient was asked for. */
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
-import { activeOperands } from "./activity.ts";
+import { activeOperands, operandsWithCaptures } from "./activity.ts";
 
 const longest = 8;
 
@@ -15,9 +15,10 @@ export function describePath(
   const steps: string[] = [labelOf(node)];
   let at: Node | undefined = node;
   while (at !== undefined) {
-    const operand: Value | undefined = activeOperands(at, active)
-      .map((index) => at?.input(index))
-      .find((value) => value !== undefined);
+    const operand: Value | undefined =
+      activeOperands(at, active)
+        .map((index) => at?.input(index))
+        .find((value) => value !== undefined) ?? operandsWithCaptures(at).find((value) => active.has(value));
     if (operand === undefined) break;
     if (goals.has(operand)) {
       steps.push(`"${operand.name}"`);

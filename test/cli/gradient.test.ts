@@ -37,6 +37,25 @@ f (float[3] x) => (float[3] picked, float[3] signs) <float[3] c = {1,2,3}, float
 `,
 );
 
+writeFileSync(
+  path("branch.onnxtxt"),
+  `<ir_version: 10, opset_import: ["" : 20, "local" : 1]>
+f (float[N,3] x, bool c) => (float[N,3] branched, float[N,3] again, float[N,3] same, float[N,3] passed) <
+  float[3] W = {1,2,3}
+> {
+  [choice] branched = If (c) <
+    then_branch = yes () => (float[N,3] t) { t = Mul (x, W) },
+    else_branch = no () => (float[N,3] e) { e = Neg (x) }
+  >
+  again = local.scale (x, W)
+  same = local.scale (x, W)
+  passed = Identity (x)
+}
+<domain: "local", opset_import: ["" : 20]>
+scale (a, b) => (o) { o = Mul (a, b) }
+`,
+);
+
 /** The outputs of a gradient model of `m.onnxtxt` by name, for given inputs. */
 async function run(
   file: string,
@@ -156,6 +175,36 @@ describe("gradient", () => {
     expect((await run(path("steps.onnx"), { x: [1, -2, 3], "grad.signs": [1, 1, 1] }))["grad.x"]).toEqual([
       0, 0, 0,
     ]);
+  });
+
+  it("refuses what only bodies of control flow read, while they have no gradient", async () => {
+    const result = await runCli([
+      "gradient",
+      path("branch.onnxtxt"),
+      "--of",
+      "branched",
+      "-o",
+      path("b.onnx"),
+    ]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(/^E_NO_GRADIENT {2}node "choice" \(If\)/);
+    expect(result.stderr).toContain('"x" -> If "choice"');
+  });
+
+  it("inlines functions and keeps outputs apart that compute the same", async () => {
+    const args = ["gradient", path("branch.onnxtxt"), "--of", "again,same,passed", "-o", path("b.onnx")];
+    expect((await runCli(args)).code).toBe(0);
+    const model = readModel(path("b.onnx"));
+    expect(model.functions.size).toBe(0);
+    expect(model.graph.outputs.map(({ name }) => name)).toEqual([
+      "branched",
+      "again",
+      "same",
+      "passed",
+      "grad.x",
+    ]);
+    const upstream = { "grad.again": [1, 0, 0], "grad.same": [0, 1, 0], "grad.passed": [0, 0, 5] };
+    expect((await run(path("b.onnx"), { x: [1, 1, 1], ...upstream }))["grad.x"]).toEqual([1, 2, 5]);
   });
 
   it("runs jobs, of which a refusal stops none", async () => {
