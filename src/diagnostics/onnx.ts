@@ -2,12 +2,12 @@
 import { defineDiagnostics } from "./define.ts";
 
 export const onnxErrors = defineDiagnostics({
-  E_ONNX_NOT_FOUND: (file: string) => ({
+  E_ONNX_NOT_FOUND: (file: string, reason: string) => ({
     message: "the model file cannot be opened",
     place: file,
     expected: "a readable .onnx file",
-    got: "no such file, or no permission",
-    next: "check the path",
+    got: reason,
+    next: "check the path and its permissions",
   }),
   E_ONNX_NOT_A_FILE: (file: string) => ({
     message: "the model path is not a regular file",
@@ -30,12 +30,26 @@ export const onnxErrors = defineDiagnostics({
     got: what,
     next: "check that this is an ONNX file, and export it again",
   }),
-  E_ONNX_NESTING: (file: string, at: number, limit: number) => ({
+  E_ONNX_NESTING: (file: string, limit: number) => ({
     message: "messages are nested too deeply",
-    place: `${file}, byte ${at}`,
+    place: file,
     expected: `at most ${limit} levels`,
     got: "more",
     next: "no exporter writes such a file: do not trust it",
+  }),
+  E_ONNX_UTF8: (file: string, text: string) => ({
+    message: "the file holds text that is not UTF-8",
+    place: file,
+    expected: "UTF-8 in every name and comment",
+    got: JSON.stringify(text),
+    next: "export the model again with names that are valid text",
+  }),
+  E_ONNX_STRUCTURE: (file: string, limit: number) => ({
+    message: "the model is too large even without its weights",
+    place: file,
+    expected: `at most ${limit} bytes of graphs, names and constants of text`,
+    got: "more",
+    next: "no exporter writes such a file: check that it is an ONNX model",
   }),
   E_ONNX_NO_GRAPH: (file: string) => ({
     message: "the model has no graph",
@@ -44,12 +58,40 @@ export const onnxErrors = defineDiagnostics({
     got: "none",
     next: "check that this is an ONNX model, not a tensor or a function library",
   }),
-  E_ONNX_DUPLICATE: (graph: string, name: string) => ({
-    message: `value "${name}" is defined twice`,
-    place: `graph "${graph}"`,
-    expected: "static single assignment: each name once",
+  E_ONNX_IR_VERSION: (file: string, got: string) => ({
+    message: "the model does not say which IR version it is written in",
+    place: file,
+    expected: "an ir_version from 1",
+    got,
+    next: "check that this is an ONNX model, and export it again",
+  }),
+  E_ONNX_OPSET: (place: string, domain: string, got: string) => ({
+    message: `the import of operator set "${domain === "" ? "ai.onnx" : domain}" is not valid`,
+    place,
+    expected: "each domain once, with a version from 1",
+    got,
+    next: "export the model again",
+  }),
+  E_ONNX_DUPLICATE: (place: string, what: string, name: string) => ({
+    message: `${what} "${name}" is defined twice`,
+    place,
+    expected: "each name once",
     got: "two definitions",
     next: "export the model again",
+  }),
+  E_ONNX_NODE: (place: string, what: string) => ({
+    message: `a node cannot be read: ${what}`,
+    place,
+    expected: "a node with the name of its operator",
+    got: what,
+    next: "export the model again",
+  }),
+  E_ONNX_SPARSE: (name: string, opset: number) => ({
+    message: `sparse initializer "${name}" needs a newer operator set`,
+    place: name,
+    expected: "opset 11 or newer, whose Constant takes sparse tensors",
+    got: `opset ${opset}`,
+    next: "export the model at a newer opset, or with dense weights",
   }),
   E_ONNX_UNDEFINED: (graph: string, node: string, name: string) => ({
     message: `${node} reads "${name}", which nothing defines`,
@@ -62,7 +104,7 @@ export const onnxErrors = defineDiagnostics({
     message: "nodes depend on each other in a circle",
     place: `graph "${graph}"`,
     expected: "an order in which each value is computed before it is read",
-    got: nodes.join(" -> "),
+    got: nodes.join(" needs "),
     next: "export the model again",
   }),
   E_ONNX_ATTRIBUTE: (node: string, attribute: string, type: string) => ({
@@ -72,10 +114,10 @@ export const onnxErrors = defineDiagnostics({
     got: type,
     next: "export the model again",
   }),
-  E_TENSOR_TYPE: (tensor: string, code: number) => ({
-    message: `tensor "${tensor}" has an element type that ONNX does not define`,
-    place: tensor,
-    expected: "a TensorProto.DataType between 1 and 26",
+  E_TENSOR_TYPE: (what: string, code: number) => ({
+    message: `${what} has an element type that ONNX does not define`,
+    place: what,
+    expected: "a TensorProto.DataType from 1 to 28",
     got: String(code),
     next: "the file is damaged, or newer than this program",
   }),
@@ -86,12 +128,19 @@ export const onnxErrors = defineDiagnostics({
     got: dims,
     next: "the file is damaged: export it again",
   }),
-  E_TENSOR_SIZE: (tensor: string, expected: number, got: number) => ({
+  E_TENSOR_SIZE: (tensor: string, expected: string, got: string) => ({
     message: `the data of tensor "${tensor}" does not have the size that its shape and type need`,
     place: tensor,
-    expected: `${expected} bytes`,
-    got: `${got} bytes`,
+    expected,
+    got,
     next: "the file is damaged: export it again",
+  }),
+  E_TENSOR_DATA: (tensor: string, got: string) => ({
+    message: `the data of tensor "${tensor}" cannot be read`,
+    place: tensor,
+    expected: "all of it in raw_data, in the one field for its type, or in an external file",
+    got,
+    next: "export the model again",
   }),
   E_EXTERNAL_NO_FOLDER: (tensor: string, location: string) => ({
     message: `tensor "${tensor}" lies in an external file, but the model's folder is not known`,
@@ -134,11 +183,25 @@ export const onnxErrors = defineDiagnostics({
     got: `offset ${offset}, length ${length}`,
     next: "the data file is cut off, or belongs to another model",
   }),
+  E_WEIGHTS_ELSEWHERE: (tensor: string, file: string, folder: string) => ({
+    message: `tensor "${tensor}" cannot be referred to where it lies`,
+    place: file,
+    expected: `a file below "${folder}": external data must lie in the model's folder`,
+    got: "a file outside",
+    next: "move the data file into the model's folder, or write the weights inside or copied",
+  }),
+  E_WEIGHTS_OVERWRITTEN: (path: string) => ({
+    message: "writing the model would destroy weights that it still needs",
+    place: path,
+    expected: "another file than the one the weights are read from",
+    got: "the same file",
+    next: "choose another output path",
+  }),
   E_ONNX_TOO_LARGE: (file: string, size: number) => ({
     message: "the model does not fit one protobuf file with its weights inside",
     place: file,
     expected: "at most 2 GiB",
-    got: `${size} bytes`,
+    got: `at least ${size} bytes`,
     next: "write the weights to an external file",
   }),
   E_ONNX_VERSION: (what: string, got: number, limit: number) => ({

@@ -35,6 +35,7 @@ export function cloneModel(model: Model, map: ValueMap = new Map()): Model {
 export function cloneGraph(graph: Graph, map: ValueMap): Graph {
   const copy = new Graph(graph.name);
   copy.docString = graph.docString;
+  copy.carried = graph.carried;
   for (const [key, value] of graph.metadata) copy.metadata.set(key, value);
   for (const input of graph.inputs) {
     const value = copy.addInput({ name: input.name });
@@ -72,6 +73,7 @@ export function cloneNode(node: Node, map: ValueMap): Node {
     }),
   });
   copy.docString = node.docString;
+  copy.carried = node.carried;
   for (const [key, value] of node.metadata) copy.metadata.set(key, value);
   return copy;
 }

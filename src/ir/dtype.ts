@@ -23,6 +23,8 @@ export const dtypes = [
   "float8e5m2",
   "float8e5m2fnuz",
   "float8e8m0",
+  "float6e2m3",
+  "float6e3m2",
   "float4e2m1",
   "uint4",
   "int4",
@@ -55,6 +57,8 @@ const bits: Readonly<Record<DType, number>> = {
   float8e5m2: 8,
   float8e5m2fnuz: 8,
   float8e8m0: 8,
+  float6e2m3: 6,
+  float6e3m2: 6,
   float4e2m1: 4,
   uint4: 4,
   int4: 4,
@@ -122,6 +126,8 @@ const dtypeCodes: Readonly<Record<DType, number>> = {
   float8e8m0: 24,
   uint2: 25,
   int2: 26,
+  float6e2m3: 27,
+  float6e3m2: 28,
 };
 
 const dtypesByCode = new Map(dtypes.map((dtype) => [dtypeCodes[dtype], dtype]));

@@ -17,6 +17,8 @@ export class Graph {
   /** Values with data and no producer, in file order; inputs with a default are not among them. */
   readonly initializers = new Set<Value>();
   readonly metadata = new Map<string, string>();
+  /** Parts of the file that we carry without reading them, kept for writing; set by `onnx/read-graph.ts`. */
+  carried: unknown;
   /** Node that holds this graph as an attribute; undefined for main graphs and function bodies. */
   owner: Node | undefined;
 

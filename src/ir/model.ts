@@ -15,6 +15,8 @@ export interface ModelFunction {
   readonly defaults: ReadonlyMap<string, Attribute>;
   readonly docString: string;
   readonly metadata: ReadonlyMap<string, string>;
+  /** Parts of the file that we carry without reading them, kept for writing; set by `onnx/read.ts`. */
+  readonly carried?: unknown;
 }
 
 /** Where a model came from, so that its weights can be pointed at instead of copied. */

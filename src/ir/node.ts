@@ -28,6 +28,8 @@ export class Node {
   readonly attributes = new Map<string, Attribute>();
   /** ONNX `metadata_props`, such as the module path that an exporter wrote. */
   readonly metadata = new Map<string, string>();
+  /** Parts of the file that we carry without reading them, kept for writing; set by `onnx/read-graph.ts`. */
+  carried: unknown;
   readonly outputs: readonly (Value | null)[];
 
   /** Graph that holds the node, and its neighbours there; kept by `Graph`. */

@@ -27,74 +27,95 @@ export const attributeKinds: readonly (AttributeKind | undefined)[] = [
   "types",
 ];
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** Name and value. @throws DiagnosticError `E_ONNX_ATTRIBUTE` where declared type and content do not agree. */
-export function readAttribute(
-  message: AttributeMessage,
-  node: string,
+/**
+ * The attributes of a node, or the defaults of a function, by name.
+ *
+ * @param owner the node or function, for messages.
+ * @throws DiagnosticError `E_ONNX_DUPLICATE`, `E_ONNX_ATTRIBUTE` where declared type and content do not agree.
+ */
+export function readAttributes(
+  messages: readonly AttributeMessage[] | undefined,
+  owner: string,
   context: TensorContext,
   readBody: (message: GraphMessage) => Graph,
-): [string, Attribute] {
-  const name = message.name ?? "";
-  const kind = attributeKinds[message.type ?? 0] ?? guessKind(message);
-  if (kind === undefined) throw onnxErrors.E_ONNX_ATTRIBUTE(node, name, `type ${message.type ?? 0}`);
-  if (message.ref_attr_name !== undefined && message.ref_attr_name !== "") {
-    return [name, { kind: "reference", value: message.ref_attr_name, type: kind }];
+): Map<string, Attribute> {
+  const attributes = new Map<string, Attribute>();
+  for (const message of messages ?? []) {
+    const { name = "" } = message;
+    if (attributes.has(name)) throw onnxErrors.E_ONNX_DUPLICATE(owner, "attribute", name);
+    attributes.set(name, readAttribute(message, owner, context, readBody));
   }
-  const missing = (): never => {
-    throw onnxErrors.E_ONNX_ATTRIBUTE(node, name, `no value of type ${kind}`);
-  };
-  switch (kind) {
-    case "float":
-      return [name, { kind, value: message.f ?? 0 }];
-    case "int":
-      return [name, { kind, value: toInt(message.i) }];
-    case "string":
-      return [name, { kind, value: readText(message.s ?? new Uint8Array()) }];
-    case "tensor":
-      return [name, { kind, value: readTensor(message.t ?? missing(), context) }];
-    case "graph":
-      return [name, { kind, value: readBody(message.g ?? missing()) }];
-    case "sparse":
-      return [name, { kind, value: readSparseTensor(message.sparse_tensor ?? missing(), context) }];
-    case "type":
-      return [name, { kind, value: requireType(message.tp, missing) }];
-    case "floats":
-      return [name, { kind, value: message.floats ?? [] }];
-    case "ints":
-      return [name, { kind, value: (message.ints ?? []).map(toInt) }];
-    case "strings":
-      return [name, { kind, value: (message.strings ?? []).map(readText) }];
-    case "tensors":
-      return [name, { kind, value: (message.tensors ?? []).map((tensor) => readTensor(tensor, context)) }];
-    case "graphs":
-      return [name, { kind, value: (message.graphs ?? []).map(readBody) }];
-    case "sparses":
-      return [
-        name,
-        { kind, value: (message.sparse_tensors ?? []).map((sparse) => readSparseTensor(sparse, context)) },
-      ];
-    case "types":
-      return [name, { kind, value: (message.type_protos ?? []).map((type) => requireType(type, missing)) }];
-  }
+  return attributes;
 }
 
-function requireType(message: TypeMessage | undefined, missing: () => never): ValueType {
-  return readType(message) ?? missing();
+function readAttribute(
+  message: AttributeMessage,
+  owner: string,
+  context: TensorContext,
+  readBody: (message: GraphMessage) => Graph,
+): Attribute {
+  const { name = "", type = 0 } = message;
+  const kind = type === 0 ? kindOf(message) : attributeKinds[type];
+  if (kind === undefined) throw onnxErrors.E_ONNX_ATTRIBUTE(owner, name, `type ${type}`);
+  if (message.ref_attr_name !== undefined && message.ref_attr_name !== "") {
+    return { kind: "reference", value: message.ref_attr_name, type: kind };
+  }
+  const missing = (): never => {
+    throw onnxErrors.E_ONNX_ATTRIBUTE(owner, name, `no value of type ${kind}`);
+  };
+  const typeOf = (type: TypeMessage | undefined): ValueType =>
+    readType(type, `attribute "${name}" of ${owner}`) ?? missing();
+  switch (kind) {
+    // Numbers and texts that are absent are 0 and empty: writers may leave such values out.
+    case "float":
+      return { kind, value: message.f ?? 0 };
+    case "int":
+      return { kind, value: toInt(message.i) };
+    case "string":
+      return { kind, value: readText(message.s ?? new Uint8Array()) };
+    case "tensor":
+      return { kind, value: readTensor(message.t ?? missing(), context) };
+    case "graph":
+      return { kind, value: readBody(message.g ?? missing()) };
+    case "sparse":
+      return { kind, value: readSparseTensor(message.sparse_tensor ?? missing(), context) };
+    case "type":
+      return { kind, value: typeOf(message.tp) };
+    case "floats":
+      return { kind, value: message.floats ?? [] };
+    case "ints":
+      return { kind, value: (message.ints ?? []).map(toInt) };
+    case "strings":
+      return { kind, value: (message.strings ?? []).map(readText) };
+    case "tensors":
+      return { kind, value: (message.tensors ?? []).map((tensor) => readTensor(tensor, context)) };
+    case "graphs":
+      return { kind, value: (message.graphs ?? []).map(readBody) };
+    case "sparses":
+      return {
+        kind,
+        value: (message.sparse_tensors ?? []).map((sparse) => readSparseTensor(sparse, context)),
+      };
+    case "types":
+      return { kind, value: (message.type_protos ?? []).map(typeOf) };
+  }
 }
 
 /** Before IR version 2 attributes had no type: the field that is there tells. */
-function guessKind(message: AttributeMessage): AttributeKind | undefined {
-  if (Object.hasOwn(message, "f")) return "float";
-  if (Object.hasOwn(message, "i")) return "int";
-  if (Object.hasOwn(message, "s")) return "string";
-  if (message.t != null && Object.hasOwn(message, "t")) return "tensor";
-  if (message.g != null && Object.hasOwn(message, "g")) return "graph";
-  if ((message.ints?.length ?? 0) > 0) return "ints";
-  if ((message.floats?.length ?? 0) > 0) return "floats";
-  return (message.strings?.length ?? 0) > 0 ? "strings" : undefined;
+function kindOf(message: AttributeMessage): AttributeKind | undefined {
+  if (message.f !== undefined) return "float";
+  if (message.i !== undefined) return "int";
+  if (message.s !== undefined) return "string";
+  if (message.t !== undefined) return "tensor";
+  if (message.g !== undefined) return "graph";
+  if (message.floats !== undefined) return "floats";
+  if (message.ints !== undefined) return "ints";
+  if (message.strings !== undefined) return "strings";
+  if (message.tensors !== undefined) return "tensors";
+  return message.graphs !== undefined ? "graphs" : undefined;
 }
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function readText(bytes: Uint8Array): string | Uint8Array {
   try {

@@ -1,9 +1,12 @@
 /** Our description of ONNX's protobuf messages: IR version 14, as of ONNX 1.23 (field numbers from onnx.proto). */
 
 /**
- * Messages in protobuf's own notation. `TensorProto.range_index` is ours and never reaches a file: `skim.ts` puts it where
- * it leaves out the bytes of a weight.
+ * Number of `TensorProto.weight_index`, the largest that protobuf allows. The field is ours and never reaches a file: it
+ * stands for the data of a weight, which `skim.ts` leaves out after reading and `fill.ts` puts in before writing.
  */
+export const weightIndexField = 2 ** 29 - 1;
+
+/** Messages in protobuf's own notation. Enumerations are plain integers, so that codes we do not know survive. */
 export const onnxSchema = `
 syntax = "proto2";
 package onnx;
@@ -128,7 +131,7 @@ message TensorProto {
   repeated StringStringEntryProto external_data = 13;
   optional int32 data_location = 14;
   repeated StringStringEntryProto metadata_props = 16;
-  optional uint32 range_index = 536870911;
+  repeated uint32 weight_index = ${weightIndexField};
 }
 
 message SparseTensorProto {

@@ -1,4 +1,5 @@
-/** Value types between messages and IR. */
+/** Types of values between messages and IR. */
+import { onnxErrors } from "../diagnostics/onnx.ts";
 import { type Dim, isUnknown, symbol, unknownDim } from "../ir/dim.ts";
 import { type DType, dtypeCode, dtypeFromCode } from "../ir/dtype.ts";
 import type { Shape } from "../ir/shape.ts";
@@ -6,51 +7,61 @@ import type { ValueType } from "../ir/type.ts";
 import { fromInt, toInt } from "./integers.ts";
 import type { DimensionMessage, ShapeMessage, TypeMessage } from "./messages.ts";
 
-const nestingLimit = 32;
-
-/** The type that a message says; undefined where it says none, or an element type that ONNX does not define. */
-export function readType(message: TypeMessage | undefined, depth = 0): ValueType | undefined {
-  if (message === undefined || depth > nestingLimit) return undefined;
-  const element = (inner: TypeMessage | undefined): ValueType | undefined => readType(inner, depth + 1);
-  if (message.tensor_type != null) return tensorLike("tensor", message.tensor_type);
-  if (message.sparse_tensor_type != null) return tensorLike("sparse", message.sparse_tensor_type);
-  if (message.sequence_type != null) {
-    const inner = element(message.sequence_type.elem_type);
-    return inner === undefined ? undefined : { kind: "sequence", element: inner };
+/**
+ * The type that a message says; undefined where it says none.
+ *
+ * @param what the thing of that type, for messages.
+ * @throws DiagnosticError `E_TENSOR_TYPE` for an element type that ONNX does not define.
+ */
+export function readType(message: TypeMessage | undefined, what: string): ValueType | undefined {
+  if (message?.tensor_type !== undefined) return readTensorType("tensor", message.tensor_type, what);
+  if (message?.sparse_tensor_type !== undefined)
+    return readTensorType("sparse", message.sparse_tensor_type, what);
+  if (message?.sequence_type !== undefined) {
+    const element = readType(message.sequence_type.elem_type, what);
+    return element === undefined ? undefined : { kind: "sequence", element };
   }
-  if (message.optional_type != null) {
-    const inner = element(message.optional_type.elem_type);
-    return inner === undefined ? undefined : { kind: "optional", element: inner };
+  if (message?.optional_type !== undefined) {
+    const element = readType(message.optional_type.elem_type, what);
+    return element === undefined ? undefined : { kind: "optional", element };
   }
-  if (message.map_type != null) {
-    const key = dtypeFromCode(message.map_type.key_type ?? 0);
-    const value = element(message.map_type.value_type);
+  if (message?.map_type !== undefined) {
+    const key = readDType(message.map_type.key_type, what);
+    const value = readType(message.map_type.value_type, what);
     return key === undefined || value === undefined ? undefined : { kind: "map", key, value };
   }
-  if (message.opaque_type != null) {
-    return { kind: "opaque", domain: message.opaque_type.domain ?? "", name: message.opaque_type.name ?? "" };
-  }
-  return undefined;
+  if (message?.opaque_type === undefined) return undefined;
+  const { domain = "", name = "" } = message.opaque_type;
+  return { kind: "opaque", domain, name };
 }
 
-function tensorLike(
+function readTensorType(
   kind: "tensor" | "sparse",
-  message: { elem_type?: number; shape?: ShapeMessage | null },
+  { elem_type, shape }: NonNullable<TypeMessage["tensor_type"]>,
+  what: string,
 ): ValueType | undefined {
-  const dtype: DType | undefined = dtypeFromCode(message.elem_type ?? 0);
+  const dtype = readDType(elem_type, what);
   if (dtype === undefined) return undefined;
-  return message.shape == null
-    ? { kind, dtype }
-    : { kind, dtype, shape: (message.shape.dim ?? []).map(readDim) };
+  return shape === undefined ? { kind, dtype } : { kind, dtype, shape: (shape.dim ?? []).map(readDim) };
 }
 
-function readDim(message: DimensionMessage): Dim {
-  if (message.dim_value !== undefined && Object.hasOwn(message, "dim_value")) {
-    const value = toInt(message.dim_value);
-    if (typeof value === "number" && value >= 0) return value;
+/** Code 0 and none at all are what exporters write for types that they do not know. */
+function readDType(code: number | undefined, what: string): DType | undefined {
+  if (code === undefined || code === 0) return undefined;
+  const dtype = dtypeFromCode(code);
+  if (dtype === undefined) throw onnxErrors.E_TENSOR_TYPE(what, code);
+  return dtype;
+}
+
+/** Negative sizes, which some exporters write for open ones, and names like those of our unknowns say nothing. */
+function readDim({ dim_value, dim_param }: DimensionMessage): Dim {
+  if (dim_value !== undefined) {
+    const size = toInt(dim_value);
+    return typeof size === "number" && size >= 0 ? size : unknownDim();
   }
-  const name = Object.hasOwn(message, "dim_param") ? message.dim_param : undefined;
-  return name === undefined || name === "" ? unknownDim() : symbol(name);
+  if (dim_param === undefined || dim_param === "") return unknownDim();
+  const named = symbol(dim_param);
+  return isUnknown(named) ? unknownDim() : named;
 }
 
 /** The message of a type; a symbolic expression becomes a dimension named by its text. */

@@ -3,8 +3,8 @@ import { InternalError } from "../diagnostics/define.ts";
 import type { Attribute, SparseTensor } from "../ir/attribute.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
-import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
+import { type CarriedFields, carriedFields } from "./carried.ts";
 import { writeEntries } from "./entries.ts";
 import { fromInt } from "./integers.ts";
 import type {
@@ -12,46 +12,49 @@ import type {
   GraphMessage,
   NodeMessage,
   SparseTensorMessage,
-  TensorMessage,
   ValueInfoMessage,
 } from "./messages.ts";
 import { attributeKinds } from "./read-attribute.ts";
 import { writeType } from "./types.ts";
+import type { TensorWriter } from "./write-tensor.ts";
 
-/** How tensors are written: the caller decides whether data goes inside or stays elsewhere. */
-export type TensorWriter = (tensor: Tensor, name: string) => TensorMessage;
+export interface GraphWriting {
+  readonly writeTensor: TensorWriter;
+  /** Write the types of all intermediate values, not only of those that have a comment or metadata. */
+  readonly valueInfo: boolean;
+}
 
-export function writeGraph(
-  graph: Graph,
-  writeTensor: TensorWriter,
-  options: { readonly valueInfo: boolean },
-): GraphMessage {
-  const outputs = new Set(graph.outputs);
-  const inputs = new Set(graph.inputs);
-  const infos: ValueInfoMessage[] = [];
-  const nodes: NodeMessage[] = [];
-  for (const node of graph.nodes()) {
-    nodes.push(writeNode(node, writeTensor, options));
-    if (!options.valueInfo) continue;
-    for (const value of node.outputs) {
-      if (value !== null && !outputs.has(value) && value.type !== undefined) infos.push(writeInfo(value));
-    }
-  }
-  const data = [...graph.inputs, ...graph.initializers].flatMap((value) =>
-    value.initializer === undefined || (inputs.has(value) && value.graph !== graph)
-      ? []
-      : [writeTensor(value.initializer, value.name)],
+export function writeGraph(graph: Graph, writing: GraphWriting): GraphMessage {
+  const data = [...graph.inputs, ...graph.initializers].flatMap(({ initializer, name }) =>
+    initializer === undefined ? [] : [writing.writeTensor(initializer, name)],
   );
   return {
-    node: nodes,
-    name: graph.name || "graph",
+    node: [...graph.nodes()].map((node) => writeNode(node, writing)),
+    name: graph.name === "" ? "graph" : graph.name,
     initializer: data,
     ...(graph.docString === "" ? {} : { doc_string: graph.docString }),
     input: graph.inputs.map(writeInfo),
     output: graph.outputs.map(writeInfo),
-    value_info: infos,
+    value_info: writeValueInfos(graph, writing),
     metadata_props: writeEntries(graph.metadata),
+    ...writeCarried(graph),
   };
+}
+
+/** Facts about a graph's constants and the results of its nodes, its outputs left out. */
+export function writeValueInfos(graph: Graph, { valueInfo }: GraphWriting): ValueInfoMessage[] {
+  const outputs = new Set(graph.outputs);
+  const infos: ValueInfoMessage[] = [];
+  const add = (value: Value, evenIfPlain: boolean): void => {
+    // ONNX's checker refuses entries without a type.
+    if (outputs.has(value) || value.type === undefined) return;
+    if (evenIfPlain || value.docString !== "" || value.metadata.size > 0) infos.push(writeInfo(value));
+  };
+  for (const value of graph.initializers) add(value, false);
+  for (const node of graph.nodes()) {
+    for (const value of node.outputs) if (value !== null) add(value, valueInfo);
+  }
+  return infos;
 }
 
 export function writeInfo(value: Value): ValueInfoMessage {
@@ -64,32 +67,25 @@ export function writeInfo(value: Value): ValueInfoMessage {
   };
 }
 
-export function writeNode(
-  node: Node,
-  writeTensor: TensorWriter,
-  options: { readonly valueInfo: boolean },
-): NodeMessage {
+export function writeNode(node: Node, writing: GraphWriting): NodeMessage {
+  const { device_configurations, $unknowns } = carriedFields(node.carried);
   return {
     input: node.inputs.map((input) => input?.name ?? ""),
     output: node.outputs.map((output) => output?.name ?? ""),
     ...(node.name === "" ? {} : { name: node.name }),
     op_type: node.op,
-    attribute: [...node.attributes].map(([name, attribute]) =>
-      writeAttribute(name, attribute, writeTensor, options),
-    ),
+    attribute: [...node.attributes].map(([name, attribute]) => writeAttribute(name, attribute, writing)),
     ...(node.docString === "" ? {} : { doc_string: node.docString }),
     ...(node.domain === "" ? {} : { domain: node.domain }),
     ...(node.overload === "" ? {} : { overload: node.overload }),
     metadata_props: writeEntries(node.metadata),
+    ...(device_configurations === undefined ? {} : { device_configurations }),
+    ...($unknowns === undefined ? {} : { $unknowns }),
   };
 }
 
-export function writeAttribute(
-  name: string,
-  attribute: Attribute,
-  writeTensor: TensorWriter,
-  options: { readonly valueInfo: boolean },
-): AttributeMessage {
+export function writeAttribute(name: string, attribute: Attribute, writing: GraphWriting): AttributeMessage {
+  const { writeTensor } = writing;
   const kind = attribute.kind === "reference" ? attribute.type : attribute.kind;
   const base: AttributeMessage = { name, type: attributeKinds.indexOf(kind) };
   switch (attribute.kind) {
@@ -104,7 +100,7 @@ export function writeAttribute(
     case "tensor":
       return { ...base, t: writeTensor(attribute.value, attribute.value.name) };
     case "graph":
-      return { ...base, g: writeGraph(attribute.value, writeTensor, options) };
+      return { ...base, g: writeGraph(attribute.value, writing) };
     case "sparse":
       return { ...base, sparse_tensor: writeSparse(attribute.value, writeTensor) };
     case "type":
@@ -118,7 +114,7 @@ export function writeAttribute(
     case "tensors":
       return { ...base, tensors: attribute.value.map((tensor) => writeTensor(tensor, tensor.name)) };
     case "graphs":
-      return { ...base, graphs: attribute.value.map((graph) => writeGraph(graph, writeTensor, options)) };
+      return { ...base, graphs: attribute.value.map((graph) => writeGraph(graph, writing)) };
     case "sparses":
       return { ...base, sparse_tensors: attribute.value.map((sparse) => writeSparse(sparse, writeTensor)) };
     case "types":
@@ -143,4 +139,18 @@ function writeText(text: string | Uint8Array): Uint8Array {
 
 function missingType(name: string): never {
   throw new InternalError(`attribute "${name}" holds a type that cannot be written`);
+}
+
+/** Annotations of tensors that passes have removed or renamed go: they would name nothing. */
+function writeCarried(graph: Graph): CarriedFields {
+  const { quantization_annotation: annotations, $unknowns } = carriedFields(graph.carried);
+  const unknowns = $unknowns === undefined ? {} : { $unknowns };
+  if (annotations === undefined) return unknowns;
+  const names = new Set<string | undefined>([...graph.inputs, ...graph.initializers].map(({ name }) => name));
+  for (const node of graph.nodes()) for (const output of node.outputs) names.add(output?.name);
+  const kept = annotations.filter(
+    ({ tensor_name, quant_parameter_tensor_names = [] }) =>
+      names.has(tensor_name) && quant_parameter_tensor_names.every(({ value }) => names.has(value)),
+  );
+  return { ...unknowns, quantization_annotation: kept };
 }

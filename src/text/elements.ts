@@ -80,6 +80,8 @@ const codecs: Readonly<Record<Exclude<DType, "string">, Codec>> = {
   float8e5m2: byte,
   float8e5m2fnuz: byte,
   float8e8m0: byte,
+  float6e2m3: byte,
+  float6e3m2: byte,
   float4e2m1: byte,
   uint4: byte,
   int4: byte,
