@@ -3,7 +3,8 @@ import { InternalError } from "../../diagnostics/define.ts";
 import { constantOf } from "../../ir/constant.ts";
 import { type Dim, unknownDim } from "../../ir/dim.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { normalizeAxis, unknownShape } from "../../ir/shape.ts";
+import type { Node } from "../../ir/node.ts";
+import { unknownShape } from "../../ir/shape.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp, none } from "../define.ts";
@@ -48,7 +49,7 @@ export const Loop = defineOp({
   inputs: ["count?", "condition?", "initial..."],
   outputs: ["ys..."],
   attributes: { body: graph() },
-  infer: ({ in: { count, condition, initial }, attrs, inferBody }) => {
+  infer: ({ node, in: { count, condition, initial }, attrs, inferBody }) => {
     const body = bodyOf(attrs.body, "Loop");
     const fixed = new Map<number, ValueType>([
       [0, scalar],
@@ -59,10 +60,10 @@ export const Loop = defineOp({
     const trips = (runsToEnd(condition, body) ? contentOf(count)?.[0] : undefined) ?? unknownDim();
     return [
       ...types,
-      ...body.outputs.slice(1 + initial.length).map((output) => stackedType(output, 0, trips)),
+      ...body.outputs.slice(1 + initial.length).map((output) => stackedType(node, output, 0, trips)),
     ];
   },
-  evaluate: ({ in: { count, condition, initial }, attrs, runBody }) => {
+  evaluate: ({ node, in: { count, condition, initial }, attrs, runBody }) => {
     const body = bodyOf(attrs.body, "Loop");
     const most = count === undefined ? Number.POSITIVE_INFINITY : (count.toNumbers()[0] ?? 0);
     let state = [...initial];
@@ -76,11 +77,11 @@ export const Loop = defineOp({
       ]);
       goOn = next?.numbers[0] !== 0;
       state = results.slice(0, initial.length);
-      stacks.forEach((stack, at) => pushOne(stack, results[initial.length + at], 0));
+      stacks.forEach((stack, at) => pushOne(node, stack, results[initial.length + at], 0));
     }
     return [
       ...state,
-      ...stacks.map((stack, at) => joinStack(stack, body.outputs[1 + initial.length + at], 0)),
+      ...stacks.map((stack, at) => joinStack(node, stack, body.outputs[1 + initial.length + at], 0)),
     ];
   },
   precision: "exact",
@@ -101,12 +102,12 @@ export const Scan = defineOp({
     scan_output_axes: ints(),
     scan_output_directions: ints(),
   },
-  infer: ({ in: { operands }, attrs, inferBody }) => {
+  infer: ({ node, in: { operands }, attrs, inferBody }) => {
     const body = bodyOf(attrs.body, "Scan");
     const states = operands.length - attrs.num_scan_inputs;
     const scanned = operands
       .slice(states)
-      .map((operand, i) => sliceType(operand, attrs.scan_input_axes?.[i] ?? 0));
+      .map((operand, i) => sliceType(node, operand, attrs.scan_input_axes?.[i] ?? 0));
     const fixed = new Map<number, ValueType>();
     scanned.forEach(({ element }, i) => {
       if (element !== undefined) fixed.set(states + i, element);
@@ -117,7 +118,7 @@ export const Scan = defineOp({
     const stacked = body.outputs.slice(states);
     return [
       ...types,
-      ...stacked.map((output, i) => stackedType(output, attrs.scan_output_axes?.[i] ?? 0, length)),
+      ...stacked.map((output, i) => stackedType(node, output, attrs.scan_output_axes?.[i] ?? 0, length)),
     ];
   },
   evaluate: ({ node, in: { operands }, attrs, runBody }) => {
@@ -141,12 +142,12 @@ export const Scan = defineOp({
       );
       const results = runBody(body, [...state, ...slices]);
       state = results.slice(0, states);
-      outputs.forEach(({ stack, axis }, i) => pushOne(stack, results[states + i], axis));
+      outputs.forEach(({ stack, axis }, i) => pushOne(node, stack, results[states + i], axis));
     }
     return [
       ...state,
       ...outputs.map(({ stack, output, axis, reverse }) =>
-        joinStack(reverse ? stack.reverse() : stack, output, axis),
+        joinStack(node, reverse ? stack.reverse() : stack, output, axis),
       ),
     ];
   },
@@ -181,22 +182,22 @@ function runsToEnd(condition: Value | undefined, body: Graph): boolean {
 }
 
 /** The type of one iteration's result, stacked along a new axis. */
-function stackedType(output: Value, axis: number, length: Dim): Inferred {
+function stackedType(node: Node, output: Value, axis: number, length: Dim): Inferred {
   const type = output.tensorType;
   if (type?.shape === undefined) return type;
-  const at = normalizeAxis(axis, type.shape.length + 1) ?? 0;
+  const at = axisOf(node, axis, type.shape.length + 1);
   return tensorType(type.dtype, type.shape.toSpliced(at, 0, length));
 }
 
 /** The type of one slice along an axis, and how many there are. */
 function sliceType(
+  node: Node,
   operand: Value,
   axis: number,
 ): { element: ValueType | undefined; length: Dim | undefined } {
   const type = operand.tensorType;
-  const at = type?.shape && normalizeAxis(axis, type.shape.length);
-  if (type?.shape === undefined || at === undefined)
-    return { element: type && tensorType(type.dtype), length: undefined };
+  if (type?.shape === undefined) return { element: type && tensorType(type.dtype), length: undefined };
+  const at = axisOf(node, axis, type.shape.length);
   return { element: tensorType(type.dtype, type.shape.toSpliced(at, 1)), length: type.shape[at] };
 }
 
@@ -205,18 +206,18 @@ function takeSlice(array: NDArray, axis: number, index: number): NDArray {
   return pickAlongAxes(array, picks).reshaped(array.shape.toSpliced(axis, 1));
 }
 
-function pushOne(stack: NDArray[], array: NDArray | undefined, axis: number): void {
+function pushOne(node: Node, stack: NDArray[], array: NDArray | undefined, axis: number): void {
   if (array === undefined) throw new InternalError("a body gave fewer results than it has outputs");
-  const at = normalizeAxis(axis, array.rank + 1) ?? 0;
+  const at = axisOf(node, axis, array.rank + 1);
   stack.push(array.reshaped(array.shape.toSpliced(at, 0, 1)));
 }
 
 /** Results of all iterations along a new axis; without any, the body's type says what is empty. */
-function joinStack(stack: readonly NDArray[], output: Value | undefined, axis: number): NDArray {
+function joinStack(node: Node, stack: readonly NDArray[], output: Value | undefined, axis: number): NDArray {
   const [first] = stack;
-  if (first !== undefined) return concatenate(stack, normalizeAxis(axis, first.rank) ?? 0);
+  if (first !== undefined) return concatenate(stack, axisOf(node, axis, first.rank));
   const type = output?.tensorType;
   const shape = (type?.shape ?? unknownShape(0)).map((dim) => (typeof dim === "number" ? dim : 0));
-  const at = normalizeAxis(axis, shape.length + 1) ?? 0;
+  const at = axisOf(node, axis, shape.length + 1);
   return fromNumbers(type?.dtype ?? "float32", shape.toSpliced(at, 0, 0), []);
 }
