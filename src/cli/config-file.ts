@@ -7,7 +7,7 @@ import { resolveOptions } from "../pass/options.ts";
 import { importFile } from "./plug-ins.ts";
 
 /** The settings of a request, and what else the command line can say of it. */
-export const configSchema = z.strictObject({
+const configSchema = z.strictObject({
   ...compileSchema.partial().shape,
   model: z.string().optional(),
   output: z.string().optional(),

@@ -23,7 +23,7 @@ export interface MethodArguments {
 }
 
 /** Flag of an option: `--lora-alpha`. */
-export function flagOf(option: string): string {
+function flagOf(option: string): string {
   return `--${option.replaceAll("_", "-")}`;
 }
 
@@ -93,7 +93,7 @@ function optionValue({ name }: OptionDescription, text: string): unknown {
  * A text with characters that only regular expressions use is one, and so is what follows `re:`; `all-linear` stays a
  * word, everything else is a list separated by commas.
  */
-export function modulePatterns(text: string): string | string[] {
+function modulePatterns(text: string): string | string[] {
   if (text.startsWith("re:")) return text.slice("re:".length);
   if (/[\\^$*+?()[\]{}|]/.test(text) || text.toLowerCase() === "all-linear") return text;
   return text
@@ -103,7 +103,7 @@ export function modulePatterns(text: string): string | string[] {
 }
 
 /** Text of a flag as an option waiting for its schema: a comma makes a list, but not inside JSON or quotes. */
-export function optionText(text: string): OptionText {
+function optionText(text: string): OptionText {
   const quoted = /^"(.*)"$/s.exec(text)?.[1];
   if (quoted !== undefined) return new OptionText([{ text: quoted, quoted: true }], false);
   if (text.startsWith("{")) return new OptionText([{ text, quoted: false }], false);

@@ -20,7 +20,7 @@ export function positiveNumber(text: string): number {
 }
 
 /** Reader of a comma-separated list. */
-export function commaList(text: string): string[] {
+function commaList(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());
   if (names.every((name) => name !== "")) return names;
   throw new InvalidArgumentError("names separated by commas");
@@ -46,7 +46,7 @@ export function threadsOption(): Option {
   );
 }
 
-export const providers = ["cpu", "cuda", "webgpu", "wasm"] as const;
+const providers = ["cpu", "cuda", "webgpu", "wasm"] as const;
 
 /** `--provider`: the part of ONNX Runtime that computes. */
 export function providerOption(): Option {

@@ -78,7 +78,7 @@ async function runVerb(verb: Verb, args: readonly string[], terminal: Terminal):
 }
 
 /** Lets a command throw instead of ending the process, and print where the terminal says. */
-export function settle(command: Command, terminal: Terminal): void {
+function settle(command: Command, terminal: Terminal): void {
   if (!command.options.some(({ long }) => long === "--json")) withCommonOptions(command);
   command.exitOverride().showSuggestionAfterError(false).configureOutput(outputOf(terminal));
   command.configureHelp({ styleTitle: (text) => terminal.style.title(text) });

@@ -14,7 +14,7 @@ export interface TerminalOptions {
 }
 
 /** Paints text; the identity where colours are not wanted. */
-export type Paint = (text: string) => string;
+type Paint = (text: string) => string;
 
 /** The styles in use, named by what they are for. */
 export interface Style {

@@ -1,7 +1,7 @@
 /** Usage errors: a command line that cannot be understood, as opposed to input that is at fault. */
 import { type Command, CommanderError } from "commander";
 import { cliErrors } from "../diagnostics/cli.ts";
-import { type DiagnosticError, InternalError, nearNames } from "../diagnostics/define.ts";
+import { type DiagnosticError, nearNames } from "../diagnostics/define.ts";
 import { passErrors } from "../diagnostics/pass.ts";
 
 /** Carries the diagnostic of a usage error; the process ends with 2. */
@@ -58,10 +58,4 @@ export function flagsOf(command: Command): string[] {
 export function commandPath(command: Command): string {
   const parent = command.parent;
   return parent === null ? command.name() : `${commandPath(parent)} ${command.name()}`;
-}
-
-/** Asserts that an option is there which commander promises to be. */
-export function given<T>(value: T | undefined, flag: string): T {
-  if (value === undefined) throw new InternalError(`${flag} has no value`);
-  return value;
 }

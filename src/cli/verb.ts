@@ -2,7 +2,7 @@
 import { Command } from "commander";
 
 /** A command line that shows what a verb is for, and what it does. */
-export type Example = readonly [command: string, meaning: string];
+type Example = readonly [command: string, meaning: string];
 
 export interface VerbText {
   readonly description: string;

@@ -1,7 +1,7 @@
 /** Text laid out for a terminal: wrapped lines and tables. */
 
 /** Columns that a text takes; escape sequences for colours take none. */
-export function visibleWidth(text: string): number {
+function visibleWidth(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with a control character.
   return text.replace(/\u001b\[[0-9;]*m/g, "").length;
 }

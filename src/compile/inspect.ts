@@ -14,7 +14,7 @@ import { runPasses } from "./passes.ts";
 import { preparePipeline } from "./prepare.ts";
 
 /** Where the bytes of a weight lie. */
-export type Storage =
+type Storage =
   | { readonly kind: "file"; readonly file: string; readonly offset: number; readonly length: number }
   | { readonly kind: "memory"; readonly length: number };
 
@@ -44,7 +44,7 @@ export interface ModuleInfo {
 }
 
 /** An operator that cannot be differentiated, or that we know nothing of. */
-export interface OperatorInfo {
+interface OperatorInfo {
   readonly op: string;
   readonly count: number;
   readonly reason: string;
