@@ -32,7 +32,7 @@ export function generateCommand(terminal: Terminal): Command {
       ['generate model.peft --prompt "Once upon a time"', "after training"],
       ['generate model.peft --prompt "Once upon a time" --untrained', "before it"],
       [
-        "generate model.peft --prompt ROMEO: --temperature 0.8 --top-p 0.9 --seed 1",
+        "generate model.peft --prompt ROMEO: --temperature 0.8 --seed 1",
         "drawn at random, the same each time",
       ],
     ],
