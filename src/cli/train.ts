@@ -112,9 +112,10 @@ function summary(
   folder: string,
   { steps, totalSteps, stopped, lastLoss, checkpoint, metrics }: RunResult,
 ): string {
+  const loss = Number.isNaN(lastLoss) ? "nothing was left to do" : `last loss ${lastLoss.toFixed(4)}`;
   const lines = stopped
     ? [`stopped after ${plural(steps, "step")} of ${totalSteps}; the same command with --resume goes on`]
-    : [`trained ${plural(steps, "step")}; last loss ${lastLoss.toFixed(4)}`];
+    : [`trained ${plural(steps, "step")}; ${loss}`];
   for (const [name, value] of Object.entries(metrics ?? {}))
     lines.push(`  ${name.padEnd(12)} ${value.toFixed(4)}`);
   lines.push(`saved in ${checkpoint}`, `next: peft-compile merge ${folder} -o merged.onnx`);
