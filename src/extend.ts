@@ -12,7 +12,7 @@ export { Node } from "./ir/node.ts";
 export { Tensor } from "./ir/tensor.ts";
 export { Value } from "./ir/value.ts";
 export { OpBuilder } from "./ops/builder.ts";
-export { defineOp } from "./ops/define.ts";
+export { defineOp, none, refuse, zero } from "./ops/define.ts";
 export { definePass } from "./pass/define.ts";
 export { rewriteModel } from "./rewrite/driver.ts";
 export { nodeRule, rule } from "./rewrite/rule.ts";

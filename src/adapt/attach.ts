@@ -78,7 +78,7 @@ function attachToSite(
 }
 
 /** The weight as PyTorch lays it out, through a Transpose where the file stores it the other way. */
-export function torchWeight(b: OpBuilder, { weight }: Site): Value {
+function torchWeight(b: OpBuilder, { weight }: Site): Value {
   return weight.storedAs === "torch" ? weight.value : b.transpose(weight.value, [1, 0]);
 }
 

@@ -52,7 +52,7 @@ export function isTargeted(options: TargetOptions, path: string): boolean {
 }
 
 /** Whether the layer index in a path is one of those asked for; no index is no match. */
-export function isInLayers(
+function isInLayers(
   layers: TargetOptions["layers_to_transform"],
   pattern: TargetOptions["layers_pattern"],
   path: string,

@@ -14,7 +14,7 @@ export const outputRoles = ["loss", "logits", "next", "metric", "grad", "output"
 const dimension = z.union([z.int().nonnegative(), z.string()]);
 
 /** A part of a flat buffer: parameter (or state) `key` lies at `offset` elements, row-major with this shape. */
-export const sliceSchema = z.strictObject({
+const sliceSchema = z.strictObject({
   key: z.string(),
   offset: z.int().nonnegative(),
   shape: z.array(z.int().nonnegative()),
@@ -26,7 +26,7 @@ const portFields = {
   shape: z.array(dimension),
 };
 
-export const inputSchema = z.strictObject({
+const inputSchema = z.strictObject({
   ...portFields,
   role: z.enum(inputRoles),
   /** For `batch` and `label`: name of the field of a batch that is fed here. */
@@ -40,7 +40,7 @@ export const inputSchema = z.strictObject({
   below: z.int().positive().optional(),
 });
 
-export const outputSchema = z.strictObject({
+const outputSchema = z.strictObject({
   ...portFields,
   role: z.enum(outputRoles),
   /** For `next`: input that this value is fed to at the next step. */
@@ -51,7 +51,7 @@ export const outputSchema = z.strictObject({
   metric: z.string().optional(),
 });
 
-export const graphSchema = z.strictObject({
+const graphSchema = z.strictObject({
   /** File inside the artifact. */
   file: z.string(),
   inputs: z.array(inputSchema),
@@ -142,5 +142,4 @@ export type Manifest = z.output<typeof manifestSchema>;
 export type GraphManifest = z.output<typeof graphSchema>;
 export type InputPort = z.output<typeof inputSchema>;
 export type OutputPort = z.output<typeof outputSchema>;
-export type Slice = z.output<typeof sliceSchema>;
 export type Schedule = z.output<typeof scheduleSchema>;

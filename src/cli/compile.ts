@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { adapters } from "../../passes/adapters/index.ts";
 import { findAdapter } from "../adapt/registry.ts";
 import { type Compiled, compileGraphs } from "../compile/compile.ts";
+import { openModel } from "../compile/model-file.ts";
 import { writeArtifact } from "../compile/write-artifact.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { defaultText, describeOptions } from "../pass/describe-options.ts";
@@ -12,7 +13,6 @@ import { addCompileOptions, type CompileOptions } from "./compile-options.ts";
 import { chooseMethod, makeRequest } from "./compile-request.ts";
 import { type CompileSummary, showSummary, summaryDocument } from "./compile-summary.ts";
 import { methodFlags } from "./method-flags.ts";
-import { openModel } from "./model-file.ts";
 import {
   addInstrumentation,
   choiceOption,

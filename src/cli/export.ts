@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { writePeftFolder } from "../compile/export-peft.ts";
+import { requireModelName, saveModel } from "../compile/model-file.ts";
 import { mergeTrained, type Trained } from "../compile/trained.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { peftTaskTypes, taskNames } from "../training/tasks.ts";
-import { requireModelName, saveModel } from "./model-file.ts";
 import { plural } from "./numbers.ts";
 import { choiceOption, outputOption } from "./options.ts";
 import type { Terminal } from "./terminal.ts";

@@ -1,12 +1,12 @@
 /** `gradient`: the gradient of a model as a plain model. */
 import type { Command } from "commander";
 import { type GradientModel, makeGradient } from "../compile/gradient.ts";
+import { openModel, requireModelName, saveModel } from "../compile/model-file.ts";
 import type { Instrumentation } from "../compile/passes.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { exitCodes } from "./failure.ts";
 import { type GradientJob, type JobResult, readJobs, runJob } from "./gradient-jobs.ts";
-import { openModel, requireModelName, saveModel } from "./model-file.ts";
 import { plural } from "./numbers.ts";
 import {
   addInstrumentation,

@@ -1,7 +1,7 @@
 /** `merge`: the source model with the trained adapter inside its weights. */
 import type { Command } from "commander";
+import { requireModelName, saveModel } from "../compile/model-file.ts";
 import { mergeTrained } from "../compile/trained.ts";
-import { requireModelName, saveModel } from "./model-file.ts";
 import { plural } from "./numbers.ts";
 import { outputOption } from "./options.ts";
 import type { Terminal } from "./terminal.ts";

@@ -1,9 +1,9 @@
 /** `opt`: runs a pipeline of passes over a model, in the manner of mlir-opt. */
 import type { Command } from "commander";
+import { openModel, requireModelName, saveModel, standardStream } from "../compile/model-file.ts";
 import { runPipeline } from "../compile/run-pipeline.ts";
 import type { PipelineReport } from "../pass/manager.ts";
 import { printModel } from "../text/print.ts";
-import { openModel, requireModelName, saveModel, standardStream } from "./model-file.ts";
 import { duration, plural } from "./numbers.ts";
 import {
   addInstrumentation,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { bindAdapter } from "../../passes/adapt.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { basePath, selectSites } from "../adapt/select.ts";
-import { targetOptions } from "../adapt/targets.ts";
+import { isAllLinear, targetOptions } from "../adapt/targets.ts";
 import { findHead, findSites, type Site } from "../analysis/sites.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
@@ -81,8 +81,17 @@ function modulesToSave(
     return settings.modulesToSave.length > 0 ? settings.modulesToSave : undefined;
   if (given !== undefined && given !== null) return undefined;
   if (!tasksWithHead.has(task)) return undefined;
+  // Where nothing but the head could be adapted, all-linear adapts it: training it whole would leave nothing.
+  const isInner = (site: Site): boolean =>
+    site.kind !== "embedding" && site !== head && !headNames.some((name) => basePath(site).endsWith(name));
+  if (wantsAllLinear(settings) && !sites.some(isInner)) return undefined;
   if (sites.some((site) => headNames.some((name) => basePath(site).endsWith(name)))) return headNames;
   return head === undefined ? undefined : [basePath(head)];
+}
+
+function wantsAllLinear({ method }: CompileSettings): boolean {
+  const targets = method.options.target_modules;
+  return typeof targets === "string" && isAllLinear(targets);
 }
 
 function planLoss(

@@ -1,6 +1,5 @@
 /** Starting values of everything that training changes, taken out of the graphs and keyed for the state file. */
 import { InternalError } from "../diagnostics/define.ts";
-import { inlineTensor } from "../ir/constant.ts";
 import { byteLength } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { roleFact, roleOf } from "../ir/role.ts";
@@ -80,9 +79,4 @@ export function loadStartingValues(graph: Graph, values: ReadonlyMap<string, Ten
 /** An empty state. */
 export function emptyState(): InitialState {
   return { tensors: new Map(), scalars: new Map() };
-}
-
-/** Bytes of a float32 tensor as inline data: for values that come from elsewhere. */
-export function float32Parameter(key: string, shape: readonly number[], values: Float32Array): Tensor {
-  return inlineTensor("float32", shape, new Uint8Array(values.slice().buffer), key);
 }

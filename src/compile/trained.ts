@@ -6,10 +6,10 @@ import type { GraphManifest, Manifest } from "../artifact/manifest.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { readModel } from "../onnx/read.ts";
 import { Artifact } from "../runtime/artifact.ts";
 import { latestCheckpoint } from "../runtime/checkpoint.ts";
 import { mergeModel } from "./merge-model.ts";
+import { openModel } from "./model-file.ts";
 import { readTensors } from "./peft-folder.ts";
 import { runConstantGraph } from "./run-constant.ts";
 
@@ -50,7 +50,7 @@ export function mergeTrained(
   { manifest, adapter, tensors, source }: Trained,
   onProgress?: (done: number, total: number) => void,
 ): Promise<Model> {
-  return mergeModel(readModel(source), {
+  return mergeModel(openModel(source), {
     adapter,
     paths: manifest.method.sites.map(({ path }) => path),
     tensors,

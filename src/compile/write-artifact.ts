@@ -11,7 +11,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { writeSafetensors } from "../formats/safetensors-file.ts";
 import type { DType } from "../ir/dtype.ts";
-import type { Model } from "../ir/model.ts";
+import type { Model, ModelOrigin } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { encodeModel } from "../onnx/write.ts";
 import { bindingFiles } from "./bindings.ts";
@@ -36,11 +36,17 @@ const files: Readonly<Record<GraphName, string>> = {
 
 const stateFile = "state.safetensors";
 
+/** Further files of an artifact. */
+const companions = ["manifest.json", "index.js", "index.d.ts"];
+
+type Weights = Manifest["source"]["weights"];
+
 /**
  * Writes an artifact into `folder`, which is made where it does not exist. The manifest comes last, so that a folder
  * without one was never finished.
  *
- * @throws DiagnosticError `E_ARTIFACT_TRAINED` for a folder that holds checkpoints, unless forced; `E_ARTIFACT_SOURCE`.
+ * @throws DiagnosticError `E_ARTIFACT_TRAINED` for a folder that holds checkpoints, unless forced; `E_ARTIFACT_SOURCE`,
+ * `E_ARTIFACT_CLASH`.
  */
 export async function writeArtifact(
   compiled: Compiled,
@@ -51,6 +57,8 @@ export async function writeArtifact(
   const target = resolve(folder);
   const origin = compiled.graphs.train.origin;
   if (origin === undefined) throw artifactErrors.E_ARTIFACT_SOURCE();
+  const sources = sourceFiles(compiled, origin);
+  checkClashes(sources, target === origin.folder, weights, target);
   if (existsSync(join(target, "checkpoints")) && !force) throw artifactErrors.E_ARTIFACT_TRAINED(target);
   if (force)
     for (const name of ["checkpoints", "latest", "metrics.jsonl"])
@@ -62,7 +70,7 @@ export async function writeArtifact(
     const bytes = encodeModel(model, { weights: "reference", folder: origin.folder, checkLimits: true });
     await writeFileAtomic(join(target, files[name]), bytes);
   }
-  await placeWeights(compiled, origin.folder, target, weights);
+  await placeWeights(sources, origin.folder, target, weights);
   await writeState(compiled, join(target, stateFile));
   const manifest = await buildManifest(compiled, target, origin, weights, options.use);
   for (const { name, text } of bindingFiles(manifest)) await writeFileAtomic(join(target, name), text);
@@ -90,14 +98,28 @@ function referredFiles(compiled: Compiled, folder: string): string[] {
   return [...found].sort();
 }
 
+/** Files of the source: the model itself, since merging starts from it, and those that the graphs refer to. */
+function sourceFiles(compiled: Compiled, { file, folder }: ModelOrigin): string[] {
+  return [...new Set([basename(file), ...referredFiles(compiled, folder)])];
+}
+
+/** Refuses to write over a file of the source, or to put one in the place of a file of the artifact. */
+function checkClashes(names: readonly string[], sameFolder: boolean, weights: Weights, target: string): void {
+  const ours = new Set([...Object.values(files), stateFile, ...companions]);
+  const clash = names.find((name) => ours.has(name));
+  if (clash !== undefined && (sameFolder || weights !== "reference")) {
+    throw artifactErrors.E_ARTIFACT_CLASH(join(target, clash));
+  }
+}
+
 async function placeWeights(
-  compiled: Compiled,
+  names: readonly string[],
   from: string,
   to: string,
-  weights: Manifest["source"]["weights"],
+  weights: Weights,
 ): Promise<void> {
-  if (weights === "reference") return;
-  for (const name of referredFiles(compiled, from)) {
+  if (weights === "reference" || from === to) return;
+  for (const name of names) {
     const source = join(from, name);
     const target = join(to, name);
     mkdirSync(join(target, ".."), { recursive: true });
@@ -133,12 +155,12 @@ function safetensorsType({ dtype, name }: Tensor): "F32" | "F16" | "BF16" | "F64
 async function buildManifest(
   compiled: Compiled,
   target: string,
-  origin: NonNullable<Model["origin"]>,
+  origin: ModelOrigin,
   weights: Manifest["source"]["weights"],
   use: string | undefined,
 ): Promise<Manifest> {
   const { settings, plan, graphs, state } = compiled;
-  const names = new Set([basename(origin.file), ...referredFiles(compiled, origin.folder)]);
+  const names = sourceFiles(compiled, origin);
   const folder = weights === "reference" ? folderFrom(target, origin.folder) : ".";
   const trainable = sum(
     [...state.tensors].filter(([key]) => compiled.parameterKeys.has(key)).map(([, tensor]) => tensor.size),
@@ -152,7 +174,7 @@ async function buildManifest(
       model: basename(origin.file),
       folder,
       weights,
-      files: [...names].map((name) => ({
+      files: names.map((name) => ({
         ...identify(join(origin.folder, name), { hash: settings.hash }),
         name,
       })),

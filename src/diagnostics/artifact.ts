@@ -16,4 +16,11 @@ export const artifactErrors = defineDiagnostics({
     got: "a model made from bytes",
     next: "write the model to a file first",
   }),
+  E_ARTIFACT_CLASH: (file: string) => ({
+    message: "a file of the source model has the name of a file of the artifact",
+    place: file,
+    expected: "two files",
+    got: "one name for both",
+    next: "choose another folder with -o, or rename the source",
+  }),
 });

@@ -135,7 +135,7 @@ export class Node {
 }
 
 /** The attribute that a plain value stands for. */
-export function toAttribute(value: AttributeLike): Attribute {
+function toAttribute(value: AttributeLike): Attribute {
   if (typeof value === "number" || typeof value === "bigint") return { kind: "int", value };
   if (typeof value === "string") return { kind: "string", value };
   if (value instanceof Tensor) return { kind: "tensor", value };

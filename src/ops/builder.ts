@@ -318,11 +318,3 @@ export class OpBuilder {
     return [this.scalar(left, dtypeOf(right)), right];
   }
 }
-
-/** Whether a value is a float constant all of whose elements (one is enough) equal `number`. */
-export function isScalarConstant(value: Value, number: number): boolean {
-  const tensor = constantOf(value);
-  if (tensor === undefined || tensor.size !== 1 || !isFloat(tensor.dtype)) return false;
-  const wanted = encodeElements(tensor.dtype, Float64Array.of(number));
-  return Buffer.compare(wanted, tensor.bytes()) === 0;
-}

@@ -9,6 +9,7 @@ import { type TensorType, tensorType, type ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { Inferred } from "./record.ts";
 import { opOf } from "./registry.ts";
+import { isCurrent } from "./versions.ts";
 
 /** Infers the types of every value of a model's main graph, bodies included. */
 export function inferModel(model: Model): void {
@@ -21,10 +22,13 @@ export function inferGraph(graph: Graph, opset: number): void {
   for (const node of graph.nodes()) inferNode(node, opset);
 }
 
-/** Infers the results of one node; an operator without a record leaves its results as they are. */
+/**
+ * Infers the results of one node. An operator without a record, or one whose meaning in this opset is older than what the
+ * record's rules speak, leaves its results as they are.
+ */
 export function inferNode(node: Node, opset: number): void {
   const op = opOf(node);
-  if (op === undefined) return;
+  if (op === undefined || !isCurrent(op, opset)) return;
   const results = op.infer(node, { opset, inferBody: (body) => inferGraph(body, opset) });
   node.outputs.forEach((output, index) => {
     const inferred = results[index];

@@ -13,7 +13,7 @@ export type State = Map<string, Field>;
 const carried: ReadonlySet<string> = new Set(["param", "state", "scale"]);
 
 /** Inputs that are carried from one step to the next. */
-export function carriedInputs(graph: GraphManifest): InputPort[] {
+function carriedInputs(graph: GraphManifest): InputPort[] {
   return graph.inputs.filter(({ role }) => carried.has(role));
 }
 

@@ -17,7 +17,7 @@ export interface FlatSlice {
 }
 
 /** Names of the flat input and output. */
-export const flatNames = { params: "params", grads: "grads" } as const;
+const flatNames = { params: "params", grads: "grads" } as const;
 
 /**
  * Replaces the parameter inputs by one float32 vector that is split and reshaped at the start of the graph, so that

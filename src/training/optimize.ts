@@ -29,7 +29,7 @@ export interface OptimizeOptions {
 }
 
 /** Keys of scalar state in the state file. */
-export const scalarKeys = {
+const scalarKeys = {
   step: "optimizer/step",
   scale: "scaler/scale",
   good: "scaler/good_steps",

@@ -6,11 +6,6 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Inferred } from "../record.ts";
 
-/** Type of a result that has the type and shape of `x`. */
-export function inferSame(x: Value): Inferred {
-  return x.type;
-}
-
 /**
  * Type of an element-wise result over broadcast operands.
  *
@@ -32,7 +27,10 @@ export function inferBroadcast(
   return content === undefined ? type : { type, content };
 }
 
-function pairContents(operands: readonly Value[], fn: (left: Dim, right: Dim) => Dim): readonly Dim[] | undefined {
+function pairContents(
+  operands: readonly Value[],
+  fn: (left: Dim, right: Dim) => Dim,
+): readonly Dim[] | undefined {
   const [left, right] = operands.map((operand) => operand.content);
   if (left === undefined || right === undefined || operands.length !== 2) return undefined;
   if (left.length !== right.length && left.length !== 1 && right.length !== 1) return undefined;
