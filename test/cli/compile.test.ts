@@ -1,10 +1,20 @@
 /** `compile`: from options to an artifact, what it says, and what it refuses. */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { manifestSchema } from "../../src/artifact/manifest.ts";
+import { readModel } from "../../src/onnx/read.ts";
+import { writeModel } from "../../src/onnx/write.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const oracles = resolve(process.env.PEFT_ORACLES ?? "fixtures/oracles");
@@ -13,6 +23,12 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const path = (name: string): string => join(folder, name);
 copyFileSync(join(oracles, "models", "bert", "model.onnx"), path("bert.onnx"));
 copyFileSync(join(oracles, "models", "llama", "model-dynamo.onnx"), path("llama.onnx"));
+
+const headOnly = `<ir_version: 10, opset_import: ["" : 20]>
+f (float[batch,3] x) => (float[batch,2] logits) <float[3,2] "head.weight" = {1,2,3,4,5,6}> {
+  logits = MatMul (x, "head.weight")
+}
+`;
 
 const manifestOf = (artifact: string): z.output<typeof manifestSchema> =>
   manifestSchema.parse(JSON.parse(readFileSync(join(artifact, "manifest.json"), "utf8")));
@@ -229,5 +245,49 @@ describe("compile", () => {
     ];
     expect((await runJson(args)).document).toMatchObject({ ok: true });
     expect(manifestOf(path("mine")).method.use).toBe(path("mine.mjs"));
+  });
+
+  it("adapts the head where there is nothing else, although its task would train it whole", async () => {
+    writeFileSync(path("head.onnxtxt"), headOnly);
+    const { code, document } = await runJson(["compile", path("head.onnxtxt")]);
+    expect(code).toBe(0);
+    expect(document).toMatchObject({
+      artifact: path("head.peft"),
+      task: { name: "seq-cls" },
+      sites: [{ path: "head" }],
+      saved: [],
+      remarks: expect.arrayContaining([expect.stringContaining("only the head is left")]),
+    });
+    const merged = await runCli(["merge", path("head.peft"), "-o", path("head-merged.onnxtxt")]);
+    expect(merged.stderr).toBe("");
+    expect(readFileSync(path("head-merged.onnxtxt"), "utf8")).toContain("MatMul");
+  });
+
+  it.each(["copy", "link"])("makes the folder whole with --weights %s", async (weights) => {
+    const source = path(`source-${weights}`);
+    mkdirSync(source);
+    await writeModel(readModel(path("bert.onnx")), join(source, "m.onnx"), { weights: "external" });
+    const out = path(`whole-${weights}`);
+    const args = ["compile", join(source, "m.onnx"), "-o", out, "--weights", weights];
+    expect((await runJson(args)).code).toBe(0);
+    rmSync(source, { recursive: true });
+    expect(existsSync(join(out, "m.onnx.data"))).toBe(true);
+    expect((await runCli(["merge", out, "-o", path("w.onnx")])).stderr).toBe("");
+  });
+
+  it("never writes over the model", async () => {
+    const source = path("clash");
+    mkdirSync(source);
+    copyFileSync(path("bert.onnx"), join(source, "train.onnx"));
+    const before = readFileSync(join(source, "train.onnx"));
+    for (const args of [
+      ["-o", source],
+      ["-o", path("other"), "--weights", "copy"],
+    ]) {
+      const result = await runCli(["compile", join(source, "train.onnx"), ...args]);
+      expect(result.code).toBe(1);
+      expect(result.stderr).toMatch(/^E_ARTIFACT_CLASH /);
+    }
+    expect(readFileSync(join(source, "train.onnx")).equals(before)).toBe(true);
   });
 });
