@@ -1,4 +1,4 @@
-/** ScatterElements, ScatterND and Scatter. */
+/** ScatterElements and ScatterND. */
 import { checkOp } from "../harness/check-op.ts";
 
 const indices = (shape: readonly number[], values: readonly number[]) =>
@@ -60,12 +60,3 @@ checkOp("integers", {
   inputs: [{ shape: [3], dtype: "int64" }, indices([2], [0, 0]), { shape: [2], dtype: "int64" }],
   attributes: { reduction: "add" },
 });
-checkOp(
-  "the old name",
-  {
-    op: "Scatter",
-    opset: 10,
-    inputs: [{ shape: [3, 3] }, indices([2, 2], [0, 1, 2, 0]), { shape: [2, 2] }],
-  },
-  { noGradient: "the operator is upgraded before it is differentiated" },
-);
