@@ -4,7 +4,7 @@ import { type Diagnostic, DiagnosticError } from "../diagnostics/define.ts";
 import { systemReason } from "../formats/system-error.ts";
 import type { Terminal } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
-import { hanging } from "./wrap.ts";
+import { hanging, wrapLines } from "./wrap.ts";
 
 /** Exit codes: the promise to scripts. */
 export const exitCodes = { done: 0, input: 1, usage: 2, internal: 70 } as const;
@@ -13,6 +13,10 @@ export interface FailureOptions {
   readonly json: boolean;
   readonly verbose: boolean;
 }
+
+const reportRequest =
+  "This is a bug of peft-compile, or of a file given with --use. Please report it with the command line, the model if you " +
+  "can share it, and the output of the same command with --verbose, which shows where it happened.";
 
 /** Reports an error and gives the exit code that it stands for. */
 export function reportFailure(error: unknown, terminal: Terminal, options: FailureOptions): number {
@@ -31,12 +35,7 @@ export function reportFailure(error: unknown, terminal: Terminal, options: Failu
   const message = internalMessage(error);
   if (options.json) printError(terminal, { ok: false, error: { code: "internal", message } });
   terminal.note(terminal.errorStyle.bad(message));
-  terminal.note(
-    "This is a bug of peft-compile, not of your input. Please report it with the command line, the model if",
-  );
-  terminal.note(
-    "you can share it, and the output of the same command with --verbose, which shows where it happened.",
-  );
+  terminal.note(wrapLines(reportRequest, terminal.width("err")).join("\n"));
   if (options.verbose) terminal.note(stackOf(error));
   return exitCodes.internal;
 }
