@@ -23,7 +23,8 @@ export class RandomRows implements Dataset {
   readonly #labels: number;
 
   constructor({ graphs, task }: Manifest, options: RandomOptions) {
-    const ports = graphs.train.inputs.filter(({ role }) => role === "batch" || role === "label");
+    // The evaluation graph is never stacked, unlike a training graph of several steps.
+    const ports = graphs.eval.inputs.filter(({ role }) => role === "batch" || role === "label");
     this.#ports = new Map(ports.map((port) => [port.field ?? port.name, port]));
     this.fields = [...this.#ports.keys()];
     this.#options = options;

@@ -93,10 +93,11 @@ class TrainRun {
   async run(): Promise<RunResult> {
     const { artifact, resume = false, threads, provider, seed, onStart } = this.#options;
     const from = resume ? latestCheckpoint(artifact) : undefined;
-    const batches = this.#batches(from);
+    const batches = this.#batches();
     const perStep = Artifact.open(artifact).manifest.optimizer.accumulate;
     const totalSteps = this.#totalSteps(batches, perStep);
     this.#checkResume(from, batches, totalSteps);
+    if (from?.cursor != null) batches.seek(from.cursor);
     this.#startMetrics(from);
     const trainer = await Trainer.open(artifact, {
       threads,
@@ -125,9 +126,7 @@ class TrainRun {
     while (trainer.updates < totalSteps && !shouldStop()) {
       const epoch = batches.epoch;
       const start = performance.now();
-      const results = await trainer.step(
-        Array.from({ length: trainer.batchesPerStep }, () => batches.next()),
-      );
+      const results = await trainer.run(Array.from({ length: trainer.batchesPerStep }, () => batches.next()));
       const ms = (performance.now() - start) / results.length;
       for (const result of results) {
         if (!Number.isFinite(result.loss) && !result.skipped) {
@@ -156,17 +155,15 @@ class TrainRun {
     return { steps: trainer.updates, totalSteps, stopped, lastLoss, checkpoint, metrics };
   }
 
-  #batches(from: Checkpoint | undefined): Batches {
+  #batches(): Batches {
     const { dataset, batch, overlapping, wanted, seed = 0 } = this.#options;
-    const batches = new Batches(dataset, {
+    return new Batches(dataset, {
       batch,
       order: overlapping ? "sampled" : "shuffled",
       seed,
       dropLast: dataset.rows >= batch,
       wanted,
     });
-    if (from?.cursor != null) batches.seek(from.cursor);
-    return batches;
   }
 
   #totalSteps(batches: Batches, perStep: number): number {

@@ -75,17 +75,25 @@ export class Trainer {
   }
 
   /**
-   * One run: one update, or `stepsPerRun` of them. Takes one batch, or as many as {@link Trainer.batchesPerStep} says.
+   * One run of the training graph; gives the result of its last update.
    *
-   * @returns one result for each update.
+   * @param batches one batch, or as many as {@link Trainer.batchesPerStep} says.
    */
-  async step(batches: Batch | readonly Batch[]): Promise<StepResult[]> {
-    const list = Array.isArray(batches) ? [...batches] : [batches as Batch];
-    if (list.length !== this.batchesPerStep) {
-      throw runtimeErrors.E_BATCH_COUNT("Trainer.step", this.batchesPerStep, list.length);
+  async step(batches: Batch | readonly Batch[]): Promise<StepResult> {
+    const results = await this.run(isList(batches) ? batches : [batches]);
+    const last = results.at(-1);
+    if (last === undefined) throw new InternalError("a run made no update");
+    return last;
+  }
+
+  /** The same with the results of all updates: more than one where a run has several steps. */
+  async run(batches: readonly Batch[]): Promise<StepResult[]> {
+    if (batches.length !== this.batchesPerStep) {
+      throw runtimeErrors.E_BATCH_COUNT("Trainer.step", this.batchesPerStep, batches.length);
     }
     const { optimizer } = this.artifact.manifest;
-    const results = optimizer.accumulate > 1 ? [await this.#accumulate(list)] : await this.#run(list);
+    const results =
+      optimizer.accumulate > 1 ? [await this.#accumulate(batches)] : await this.#runSteps(batches);
     this.#updates += results.length;
     return results;
   }
@@ -121,7 +129,7 @@ export class Trainer {
     for (const name of [...this.#sessions.keys()]) await this.#close(name);
   }
 
-  async #run(batches: readonly Batch[]): Promise<StepResult[]> {
+  async #runSteps(batches: readonly Batch[]): Promise<StepResult[]> {
     const graph = this.artifact.graph("train");
     const count = graph.stepsPerRun;
     const perStep = batches.map((batch, i) => this.#feeds(graph, batch, this.#updates + i));
@@ -238,6 +246,10 @@ export class Trainer {
     this.#sessions.delete(name);
     await (await session)?.close();
   }
+}
+
+function isList(batches: Batch | readonly Batch[]): batches is readonly Batch[] {
+  return Array.isArray(batches);
 }
 
 /** Name of the output with a role, and of a kind where the role has kinds. */
