@@ -14,9 +14,9 @@ export interface RandomOptions {
 /** Length of axes that nothing is said of: sequences, images, channels. */
 const usualSize = 16;
 
-/** As many examples as anyone asks for; each is the same whatever batch it comes in. */
+/** Examples that are each the same whatever batch they come in. */
 export class RandomRows implements Dataset {
-  readonly rows = 1_000_000;
+  readonly rows = 1024;
   readonly fields: readonly string[];
   readonly #ports: ReadonlyMap<string, InputPort>;
   readonly #options: RandomOptions;
