@@ -41,7 +41,11 @@ export function evaluateCommand(terminal: Terminal): Command {
       });
       try {
         const { manifest } = trainer.artifact;
-        const { dataset } = openData(trainer.artifact, dataOptions(options.data, options), "evaluate");
+        const { dataset } = openData(
+          trainer.artifact,
+          { ...dataOptions(options.data, options), labelNames: trainer.labelNames },
+          "evaluate",
+        );
         const metrics = await evaluateData(trainer, dataset, {
           batch,
           wanted: wantedFields(manifest),

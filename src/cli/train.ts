@@ -21,6 +21,7 @@ interface TrainOptions extends CommonOptions, DataFlags {
   readonly saveEvery?: number;
   readonly keep?: number;
   readonly resume?: boolean;
+  readonly out?: string;
   readonly threads?: number;
   readonly provider?: "cpu" | "cuda";
 }
@@ -48,7 +49,8 @@ export function trainCommand(terminal: Terminal): Command {
     .option("--eval-every <n>", "evaluate every n updates, not only at the end", wholeNumber(1))
     .option("--save-every <n>", "save every n updates, not only at the end", wholeNumber(1))
     .option("--keep <n>", "checkpoints that are kept; all unless given", wholeNumber(1))
-    .option("--resume", "go on from the newest checkpoint");
+    .option("--resume", "go on from the newest checkpoint")
+    .option("--out <dir>", "folder for checkpoints and metrics; the artifact's own unless given");
   return addDataOptions(command, 8)
     .optionsGroup("Run:")
     .addOption(threadsOption())
@@ -62,7 +64,7 @@ export function trainCommand(terminal: Terminal): Command {
 async function run(folder: string, options: TrainOptions, terminal: Terminal): Promise<RunResult> {
   const artifact = Artifact.open(folder);
   // Taken early, so that a second trainer hears of it before data is read.
-  lockArtifact(artifact.folder)();
+  if (options.out === undefined) lockArtifact(artifact.folder)();
   terminal.progress("reading data");
   const data = openData(artifact, dataOptions(options.data, options), "train");
   const evaluation =
@@ -78,6 +80,8 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
   try {
     const result = await trainArtifact({
       artifact: artifact.folder,
+      out: options.out,
+      labelNames: data.labelNames,
       dataset: data.dataset,
       overlapping: data.overlapping,
       evaluation: evaluation?.dataset,

@@ -65,6 +65,11 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const plan = planTraining(prepared, settings);
   if (plan.reason !== undefined) remarks.push(`task ${plan.task}: ${plan.reason}`);
   markTableInputs(prepared.graph);
+  if (settings.provider === "webgpu" || settings.provider === "wasm") {
+    remarks.push(
+      `provider ${settings.provider}: the graphs are not yet held against the kernels that it has`,
+    );
+  }
 
   const build = (training: boolean): Model => {
     const forward = cloneModel(prepared);

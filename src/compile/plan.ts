@@ -29,6 +29,8 @@ export interface TrainingPlan {
     readonly logits: string;
   };
   readonly numLabels: number | undefined;
+  /** Rows of the table of learned positions: inputs cannot be longer. */
+  readonly maxPositions: number | undefined;
   /** Parsed options of the method, modules_to_save as decided. */
   readonly methodOptions: Readonly<Record<string, unknown>>;
   readonly adapter: BoundAdapter;
@@ -62,11 +64,23 @@ export function planTraining(model: Model, settings: CompileSettings): TrainingP
     reason: "reason" in choice ? choice.reason : undefined,
     loss: planLoss(settings, graph, choice.task, numLabels),
     numLabels,
+    maxPositions: positionRows(sites),
     methodOptions,
     adapter,
     sites: selection.sites,
     saved: targets.modules_to_save ?? [],
   };
+}
+
+/** Learned positions are embeddings whose path says so, in every exporter's files (`position_embeddings`, `wpe`). */
+function positionRows(sites: readonly Site[]): number | undefined {
+  const tables = sites.flatMap((site) =>
+    site.kind === "embedding" &&
+    /(^|[._])(wpe|position|positions|position_embeddings?|embed_positions)$/.test(basePath(site))
+      ? [site.rows]
+      : [],
+  );
+  return tables.length === 0 ? undefined : Math.min(...tables);
 }
 
 /** What the user says, else what PEFT does for the task: its usual head names, or our head where it has another. */

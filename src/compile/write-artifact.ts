@@ -193,6 +193,7 @@ async function buildManifest(
       options: plan.loss.options,
       logits: graphs.eval.graph.outputs.find((output) => output.metadata.get("peft.role") === "logits")?.name,
       numLabels: plan.numLabels,
+      maxPositions: plan.maxPositions,
     },
     optimizer: {
       name: settings.optimizer.name,

@@ -14,6 +14,8 @@ const recordSchema = z.strictObject({
   totalSteps: z.int().nonnegative(),
   /** Place in the data before the next batch; null where the data has none. */
   cursor: batchesStateSchema.nullable(),
+  /** Names of the labels in the order of their ids; null where the task has none. */
+  labelNames: z.array(z.string()).nullable().default(null),
   /** Length of the metrics file at this point, in bytes. */
   metricsBytes: z.int().nonnegative(),
 });

@@ -1,5 +1,5 @@
 /** The loop behind `train`: batches, progress, evaluation, checkpoints, and a stop that loses nothing. */
-import { existsSync, statSync, truncateSync } from "node:fs";
+import { existsSync, mkdirSync, statSync, truncateSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import type { Dataset, FieldRequest } from "../data/batch.ts";
 import { Batches } from "../data/batches.ts";
@@ -18,11 +18,15 @@ import { type StepResult, Trainer, type TrainerOptions } from "./trainer.ts";
 
 export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provider" | "seed"> {
   readonly artifact: string;
+  /** Folder for checkpoints and metrics; the artifact's own unless given. */
+  readonly out?: string | undefined;
   readonly dataset: Dataset;
   /** Rows overlap, so that an epoch draws them at random with repetition. */
   readonly overlapping: boolean;
   readonly evaluation?: Dataset | undefined;
   readonly wanted: readonly FieldRequest[];
+  /** Kept with every checkpoint, so that an evaluation reads labels as the training did. */
+  readonly labelNames?: readonly string[] | undefined;
   readonly batch: number;
   /** Updates of the run; or epochs, where it is left out. */
   readonly steps?: number | undefined;
@@ -70,9 +74,11 @@ export interface RunResult {
  * @throws DiagnosticError `E_LOCKED`, `E_LOSS_NOT_FINITE` (the last checkpoint is kept), `E_RESUME`.
  */
 export async function trainArtifact(options: TrainRunOptions): Promise<RunResult> {
-  const release = lockArtifact(options.artifact);
+  const out = options.out ?? options.artifact;
+  mkdirSync(out, { recursive: true });
+  const release = lockArtifact(out);
   try {
-    removeUnfinished(options.artifact);
+    removeUnfinished(out);
     return await new TrainRun(options).run();
   } finally {
     release();
@@ -81,18 +87,20 @@ export async function trainArtifact(options: TrainRunOptions): Promise<RunResult
 
 class TrainRun {
   readonly #options: TrainRunOptions;
+  readonly #out: string;
   readonly #metricsFile: string;
   #metricsBytes = 0;
   #saved: string | undefined;
 
   constructor(options: TrainRunOptions) {
     this.#options = options;
-    this.#metricsFile = `${options.artifact}/metrics.jsonl`;
+    this.#out = options.out ?? options.artifact;
+    this.#metricsFile = `${this.#out}/metrics.jsonl`;
   }
 
   async run(): Promise<RunResult> {
     const { artifact, resume = false, threads, provider, seed, onStart } = this.#options;
-    const from = resume ? latestCheckpoint(artifact) : undefined;
+    const from = resume ? latestCheckpoint(this.#out) : undefined;
     const batches = this.#batches();
     const perStep = Artifact.open(artifact).manifest.optimizer.accumulate;
     const totalSteps = this.#totalSteps(batches, perStep);
@@ -220,16 +228,17 @@ class TrainRun {
   }
 
   async #save(trainer: Trainer, batches: Batches, totalSteps: number): Promise<string> {
-    const { artifact, seed = 0, keep } = this.#options;
+    const { seed = 0, keep, labelNames } = this.#options;
     const record = {
       step: trainer.updates,
       seed,
       totalSteps,
       cursor: batches.state(),
+      labelNames: labelNames === undefined ? null : [...labelNames],
       metricsBytes: this.#metricsBytes,
     };
-    this.#saved = await writeCheckpoint(artifact, record, (file) => trainer.saveState(file));
-    if (keep !== undefined) pruneCheckpoints(artifact, keep);
+    this.#saved = await writeCheckpoint(this.#out, record, (file) => trainer.saveState(file));
+    if (keep !== undefined) pruneCheckpoints(this.#out, keep);
     return this.#saved;
   }
 }

@@ -4,7 +4,7 @@ import type { Batch, Field } from "../data/batch.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
 import { Artifact, type RunOptions } from "./artifact.ts";
-import { latestCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, latestCheckpoint } from "./checkpoint.ts";
 import { scheduleFactor } from "./schedule.ts";
 import type { Session } from "./session.ts";
 import { stackFields } from "./stack.ts";
@@ -40,18 +40,26 @@ export interface Evaluation {
 /** Runs training steps; make one with {@link Trainer.open}. */
 export class Trainer {
   readonly artifact: Artifact;
+  /** Names of labels that the checkpoint was trained with, in the order of their ids. */
+  readonly labelNames: readonly string[] | undefined;
   readonly #options: TrainerOptions;
   readonly #state: State;
   readonly #seed: number;
   #updates: number;
   #sessions = new Map<string, Promise<Session>>();
 
-  private constructor(artifact: Artifact, options: TrainerOptions, state: State, updates: number) {
+  private constructor(
+    artifact: Artifact,
+    options: TrainerOptions,
+    state: State,
+    from: Checkpoint | undefined,
+  ) {
     this.artifact = artifact;
+    this.labelNames = from?.labelNames ?? undefined;
     this.#options = options;
     this.#state = state;
     this.#seed = options.seed ?? artifact.manifest.seed;
-    this.#updates = updates;
+    this.#updates = from?.step ?? 0;
   }
 
   /** Opens an artifact at its newest checkpoint, or at its start. @throws DiagnosticError from {@link Artifact.open}. */
@@ -60,7 +68,7 @@ export class Trainer {
     const { checkpoint } = options;
     const from = checkpoint === false ? undefined : latestCheckpoint(artifact.folder, checkpoint);
     const file = from?.stateFile ?? artifact.path(artifact.manifest.state);
-    return new Trainer(artifact, options, readState(file, artifact.graph("train")), from?.step ?? 0);
+    return new Trainer(artifact, options, readState(file, artifact.graph("train")), from);
   }
 
   /** Number of updates done so far, skipped ones included. */

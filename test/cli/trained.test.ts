@@ -68,7 +68,7 @@ describe("merge", () => {
 
   it("takes the newest checkpoint, or the one that is named", async () => {
     const trainer = await Trainer.open(path("bert.peft"), { threads: 1 });
-    const record = { seed: 0, totalSteps: 5, cursor: null, metricsBytes: 0 };
+    const record = { seed: 0, totalSteps: 5, cursor: null, labelNames: null, metricsBytes: 0 };
     try {
       for (const step of [1, 5]) {
         await writeCheckpoint(path("bert.peft"), { ...record, step }, (file) => trainer.saveState(file));
