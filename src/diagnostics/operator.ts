@@ -17,4 +17,18 @@ export const operatorErrors = defineDiagnostics({
     got: `axis ${axis} of an operand of rank ${rank}`,
     next: "correct the axis in the model, or the shape of what it is given",
   }),
+  E_BAD_ATTRIBUTE: (node: OperatorNode, name: string, expected: string, got: string) => ({
+    message: `${describe(node)} has an attribute "${name}" that does not fit`,
+    place: describe(node),
+    expected,
+    got,
+    next: "check the model with onnx.checker, and correct the node",
+  }),
+  E_UNKNOWN_SIZE: (node: OperatorNode, what: string) => ({
+    message: `the gradient of ${describe(node)} needs ${what}, and no shape in the model says it`,
+    place: describe(node),
+    expected: "a size that is known before the model runs",
+    got: "one that is known at run time only",
+    next: "give the model fixed sizes there, or add value_info for the operands of the node",
+  }),
 });

@@ -7,6 +7,7 @@ import {
   floorDivDims,
   maxDims,
   mulDims,
+  subDims,
   unknownDim,
 } from "./dim.ts";
 
@@ -88,10 +89,10 @@ export function unknownShape(rank: number): Shape {
  */
 export function windowSize(
   input: Dim,
-  window: { kernel: number; stride: number; dilation: number; padding: number; ceil?: boolean },
+  window: { kernel: Dim; stride: number; dilation: number; padding: number; ceil?: boolean },
 ): Dim {
   const { kernel, stride, dilation, padding, ceil = false } = window;
-  const span = addDims(input, padding - dilation * (kernel - 1) - 1);
+  const span = subDims(addDims(input, padding - 1), mulDims(subDims(kernel, 1), dilation));
   return addDims(floorDivDims(ceil ? addDims(span, stride - 1) : span, stride), 1);
 }
 

@@ -12,6 +12,7 @@ import { inferCarried, meetValues } from "../kernels/body-types.ts";
 import { contentOf } from "../kernels/content.ts";
 import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
+import { requireAttribute } from "../kernels/require-attribute.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { graph, int, ints } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -27,7 +28,10 @@ export const If = defineOp({
   outputs: ["ys..."],
   attributes: { then_branch: graph(), else_branch: graph() },
   infer: ({ node, in: { condition }, attrs: { then_branch, else_branch }, inferBody }) => {
-    const [yes, no] = [bodyOf(then_branch, "If"), bodyOf(else_branch, "If")];
+    const [yes, no] = [
+      requireAttribute(node, "then_branch", then_branch),
+      requireAttribute(node, "else_branch", else_branch),
+    ];
     inferBody(yes);
     inferBody(no);
     const known = truthOf(condition);
@@ -37,8 +41,10 @@ export const If = defineOp({
       return meetValues(known ? left : right, known ? left : right);
     });
   },
-  evaluate: ({ in: { condition }, attrs: { then_branch, else_branch }, runBody }) =>
-    runBody(bodyOf(condition.numbers[0] === 0 ? else_branch : then_branch, "If"), []),
+  evaluate: ({ node, in: { condition }, attrs, runBody }) => {
+    const branch = condition.numbers[0] === 0 ? "else_branch" : "then_branch";
+    return runBody(requireAttribute(node, branch, attrs[branch]), []);
+  },
   precision: "exact",
   gradient: none("gradients through If are not written yet"),
 });
@@ -50,7 +56,7 @@ export const Loop = defineOp({
   outputs: ["ys..."],
   attributes: { body: graph() },
   infer: ({ node, in: { count, condition, initial }, attrs, inferBody }) => {
-    const body = bodyOf(attrs.body, "Loop");
+    const body = requireAttribute(node, "body", attrs.body);
     const fixed = new Map<number, ValueType>([
       [0, scalar],
       [1, flag],
@@ -64,7 +70,7 @@ export const Loop = defineOp({
     ];
   },
   evaluate: ({ node, in: { count, condition, initial }, attrs, runBody }) => {
-    const body = bodyOf(attrs.body, "Loop");
+    const body = requireAttribute(node, "body", attrs.body);
     const most = count === undefined ? Number.POSITIVE_INFINITY : (count.toNumbers()[0] ?? 0);
     let state = [...initial];
     let goOn = condition === undefined || condition.numbers[0] !== 0;
@@ -103,7 +109,7 @@ export const Scan = defineOp({
     scan_output_directions: ints(),
   },
   infer: ({ node, in: { operands }, attrs, inferBody }) => {
-    const body = bodyOf(attrs.body, "Scan");
+    const body = requireAttribute(node, "body", attrs.body);
     const states = operands.length - attrs.num_scan_inputs;
     const scanned = operands
       .slice(states)
@@ -122,7 +128,7 @@ export const Scan = defineOp({
     ];
   },
   evaluate: ({ node, in: { operands }, attrs, runBody }) => {
-    const body = bodyOf(attrs.body, "Scan");
+    const body = requireAttribute(node, "body", attrs.body);
     const states = operands.length - attrs.num_scan_inputs;
     const scanned = operands.slice(states).map((array, i) => {
       const axis = axisOf(node, attrs.scan_input_axes?.[i] ?? 0, array.rank);
@@ -159,11 +165,6 @@ export const Scan = defineOp({
     },
   },
 });
-
-function bodyOf(body: Graph | undefined, op: string): Graph {
-  if (body === undefined) throw new InternalError(`${op} without a body`);
-  return body;
-}
 
 /** A condition that is known, through contents or as a constant. */
 function truthOf(condition: Value): boolean | undefined {

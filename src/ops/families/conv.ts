@@ -1,6 +1,7 @@
 /** Conv and ConvTranspose in any number of dimensions. */
-import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { mulDims, unknownDim } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
 import { type Shape, unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
@@ -20,9 +21,11 @@ import {
 import { type Convolved, convolve, convolveTransposed } from "../kernels/convolve.ts";
 import { once } from "../kernels/once.ts";
 import { countElements, countUp } from "../kernels/rearrange.ts";
+import { requireOneOf } from "../kernels/require-attribute.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
+import { stateShape } from "../kernels/shape-vector.ts";
 import { type TransposedAxis, transposedWindows } from "../kernels/transposed-window.ts";
-import { knownWindows, planWindows } from "../kernels/window.ts";
+import { knownAxis, knownWindows, paddings, planWindows } from "../kernels/window.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { int, ints, text } from "../params.ts";
 
@@ -41,7 +44,8 @@ export const Conv = defineOp({
   inputs: ["x", "w", "bias?"],
   outputs: ["y"],
   attributes: windowParams,
-  infer: ({ in: { x, w }, attrs }) => {
+  infer: ({ node, in: { x, w }, attrs }) => {
+    requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     const type = x.tensorType;
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
     const spatial = type.shape.slice(2);
@@ -63,15 +67,15 @@ export const Conv = defineOp({
     return [addBias(x, convolve(x, w, axes, attrs.group), bias, exact)];
   },
   precision: "low",
-  gradient: ({ in: { x, w }, attrs, grad, b }) => {
-    const padding = once(() => explicitPadding(b, x, attrs, knownKernel(w, attrs.kernel_shape)));
+  gradient: ({ node, in: { x, w }, attrs, grad, b }) => {
+    const padding = once(() => explicitPadding(b, node, x, attrs, knownKernel(node, w, attrs.kernel_shape)));
     const plan = once(() => ({
       axes: convAxes(padding().windows, shapeOf(padding().x).slice(2)),
       groups: attrs.group,
     }));
     return {
-      x: () => padding().cutOff(convInputGradient(b, padding().x, w, grad.y, plan())),
-      w: () => convWeightGradient(b, padding().x, grad.y, plan()),
+      x: () => stateShape(padding().cutOff(convInputGradient(b, padding().x, w, grad.y, plan())), x),
+      w: () => convWeightGradient(b, node, { big: padding().x, small: grad.y, w }, plan()),
       bias: () => convBiasGradient(b, grad.y),
     };
   },
@@ -83,7 +87,8 @@ export const ConvTranspose = defineOp({
   inputs: ["x", "w", "bias?"],
   outputs: ["y"],
   attributes: { ...windowParams, output_padding: ints(), output_shape: ints() },
-  infer: ({ in: { x, w }, attrs }) => {
+  infer: ({ node, in: { x, w }, attrs }) => {
+    requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     const type = x.tensorType;
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
     const kernel = kernelOf(w, attrs.kernel_shape);
@@ -96,37 +101,34 @@ export const ConvTranspose = defineOp({
     return [tensorType(type.dtype, [type.shape[0] ?? unknownDim(), channels, ...sizes])];
   },
   evaluate: ({ in: { x, w, bias }, attrs, exact }) => {
-    const axes = transposedWindows(attrs, w.shape.slice(2), x.shape.slice(2)).map(
-      ({ before, after, output, ...rest }) => {
-        if (typeof before !== "number" || typeof after !== "number" || typeof output !== "number") {
-          throw new InternalError("a window of sizes that are not known");
-        }
-        return { ...rest, before, after, output };
-      },
-    );
+    const axes = transposedWindows(attrs, w.shape.slice(2), x.shape.slice(2)).map(knownAxis);
     return [addBias(x, convolveTransposed(x, w, axes, attrs.group), bias, exact)];
   },
   precision: "low",
   // The transpose of a convolution from the result to the operand.
-  gradient: ({ in: { x, w }, attrs, grad, b }) => {
+  gradient: ({ node, in: { x, w }, attrs, grad, b }) => {
     const plan = once(() => ({
       axes: paddedByNumbers(
-        transposedWindows(attrs, knownKernel(w, attrs.kernel_shape), shapeOf(x).slice(2)),
+        node,
+        transposedWindows(attrs, knownKernel(node, w, attrs.kernel_shape), shapeOf(x).slice(2)),
       ),
       groups: attrs.group,
     }));
     return {
-      x: () => forwardConvolution(b, grad.y, w, plan()),
-      w: () => convWeightGradient(b, grad.y, x, plan()),
+      x: () => stateShape(forwardConvolution(b, grad.y, w, plan()), x),
+      w: () => convWeightGradient(b, node, { big: grad.y, small: x, w }, plan()),
       bias: () => convBiasGradient(b, grad.y),
     };
   },
 });
 
-function paddedByNumbers(windows: readonly TransposedAxis[]): ConvAxis[] {
+function paddedByNumbers(node: Node, windows: readonly TransposedAxis[]): ConvAxis[] {
   return windows.map(({ before, after, ...window }) => {
     if (typeof before === "number" && typeof after === "number") return { ...window, before, after };
-    throw new InternalError("ConvTranspose with output_shape needs the size of its operand");
+    throw operatorErrors.E_UNKNOWN_SIZE(
+      node,
+      "the spatial sizes of its operand, from which output_shape gives its padding",
+    );
   });
 }
 
@@ -145,15 +147,16 @@ function forwardConvolution(b: OpBuilder, g: Value, w: Value, { axes, groups }: 
 }
 
 /** Sizes of the kernel, from the weights or the attribute. */
-function kernelOf(w: Value, attribute: readonly number[] | undefined): readonly number[] | undefined {
+function kernelOf(w: Value, attribute: readonly number[] | undefined): Shape | undefined {
   const spatial = w.tensorType?.shape?.slice(2);
-  const numbers = spatial?.filter((dim): dim is number => typeof dim === "number");
-  return numbers !== undefined && numbers.length === spatial?.length ? numbers : attribute;
+  return (
+    spatial?.map((dim, axis) => (typeof dim === "number" ? dim : (attribute?.[axis] ?? dim))) ?? attribute
+  );
 }
 
-function knownKernel(w: Value, attribute: readonly number[] | undefined): readonly number[] {
+function knownKernel(node: Node, w: Value, attribute: readonly number[] | undefined): Shape {
   const kernel = kernelOf(w, attribute);
-  if (kernel === undefined) throw new InternalError(`the kernel size of "${w.name}" is not known`);
+  if (kernel === undefined) throw operatorErrors.E_UNKNOWN_SIZE(node, "the size of its kernel");
   return kernel;
 }
 

@@ -21,11 +21,12 @@ export const Einsum = defineOp({
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: { equation: text("") },
-  infer: ({ in: { xs }, attrs: { equation } }) => {
+  infer: ({ node, in: { xs }, attrs: { equation } }) => {
     const dtype = xs[0]?.tensorType?.dtype;
     const shapes = xs.flatMap((x) => (x.tensorType?.shape === undefined ? [] : [x.tensorType.shape]));
     if (dtype === undefined || shapes.length !== xs.length) return [dtype && tensorType(dtype)];
     const parsed = parseEquation(
+      node,
       equation,
       shapes.map(({ length }) => length),
     );
@@ -37,9 +38,10 @@ export const Einsum = defineOp({
       ),
     ];
   },
-  evaluate: ({ in: { xs }, attrs: { equation }, exact }) => [
+  evaluate: ({ node, in: { xs }, attrs: { equation }, exact }) => [
     evaluateEinsum(
       parseEquation(
+        node,
         equation,
         xs.map(({ rank }) => rank),
       ),
@@ -48,8 +50,8 @@ export const Einsum = defineOp({
     ),
   ],
   precision: "low",
-  gradient: ({ in: { xs }, attrs: { equation }, grad, b }) => ({
-    xs: (index) => einsumGradient(b, xs, grad.y, parseEquation(equation, xs.map(rankOf)), index),
+  gradient: ({ node, in: { xs }, attrs: { equation }, grad, b }) => ({
+    xs: (index) => einsumGradient(b, xs, grad.y, parseEquation(node, equation, xs.map(rankOf)), index),
   }),
 });
 

@@ -76,9 +76,9 @@ export const GatherND = defineOp({
     return [takeAt(x, [...indices.shape.slice(0, -1), ...row], boxesAt(starts, countElements(row)))];
   },
   precision: "follow",
-  gradient: ({ in: { x, indices }, attrs: { batch_dims: batchDims }, grad, b }) => ({
+  gradient: ({ node, in: { x, indices }, attrs: { batch_dims: batchDims }, grad, b }) => ({
     x: () => {
-      const { rows, row, count } = viewRows(b, x, indices, batchDims);
+      const { rows, row, count } = viewRows(b, node, x, indices, batchDims);
       const updates = asRows(b, grad.y, -1, row);
       const options = { updates, indices: rowIndices(b, rows, updates), axis: 0, repeated: true };
       const table = scatterAlong(b, options, (dtype) => asRows(b, zerosShapedAs(b, x, dtype), count, row));

@@ -9,9 +9,11 @@ import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { dimsIn } from "../kernels/content.ts";
-import { positionsOf, putBack } from "../kernels/positions.ts";
+import { positionsOf, putBack, zerosShapedAs } from "../kernels/positions.ts";
 import { countUp, nowhere, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
+import { requireOneOf } from "../kernels/require-attribute.ts";
+import { padZeros } from "../kernels/zero-pad.ts";
 import type { NDArray } from "../ndarray.ts";
 import { text } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -22,7 +24,10 @@ export const Pad = defineOp({
   inputs: ["x", "pads", "value?", "axes?"],
   outputs: ["y"],
   attributes: { mode: text("constant") },
-  infer: ({ node, in: { x, pads, axes } }) => [inferPad(node, x, pads, axes)],
+  infer: ({ node, in: { x, pads, axes }, attrs: { mode } }) => {
+    requireOneOf(node, "mode", mode, ["constant", "reflect", "edge", "wrap"]);
+    return [inferPad(node, x, pads, axes)];
+  },
   evaluate: ({ node, in: { x, pads, value, axes }, attrs: { mode } }) => [
     padArray(x, pads.toNumbers(), positionsIn(node, axes?.toNumbers(), x.rank), mode, value),
   ],
@@ -35,7 +40,9 @@ export const Pad = defineOp({
     },
     // Where the operand's elements are 0 and the added ones 1, the sum is over those added.
     value: () => {
-      const added = b.op("Pad", [b.zerosLike(x), pads, b.scalar(1, dtypeOf(x)), axes ?? null]);
+      const inside = zerosShapedAs(b, x, "float32");
+      const outside = b.op("Pad", [inside, pads, b.scalar(1, "float32"), axes ?? null]);
+      const added = b.castLike(outside, x);
       const sum = b.reduceSum(b.mul(grad.y, added), undefined, false);
       return value?.tensorType?.shape?.length === 1 ? b.unsqueeze(sum, [0]) : sum;
     },
@@ -117,7 +124,7 @@ function sourceOf(index: number, size: number, mode: string): number {
 function cutOff(b: OpBuilder, g: Value, x: Value, pads: Value, axes: Value | undefined): Value {
   const sizes = knownIntegers(pads);
   const list = axes === undefined ? countUp(rankOf(x)) : knownIntegers(axes);
-  if (sizes === undefined || list === undefined) return b.op("Pad", [g, b.neg(pads), null, axes ?? null]);
+  if (sizes === undefined || list === undefined) return padZeros(b, g, b.neg(pads), axes ?? null);
   const touched = list
     .map((_, index) => index)
     .filter((index) => sizes[index] !== 0 || sizes[index + list.length] !== 0);
@@ -139,5 +146,5 @@ function cutOff(b: OpBuilder, g: Value, x: Value, pads: Value, axes: Value | und
   if (given.length === 0) return inner;
   const amounts = [...given.map(({ before }) => before), ...given.map(({ after }) => after)];
   const back = b.ints(amounts.map((amount) => Math.max(0, -amount)));
-  return b.op("Pad", [inner, back, null, b.ints(given.map(({ axis }) => axis))]);
+  return padZeros(b, inner, back, b.ints(given.map(({ axis }) => axis)));
 }

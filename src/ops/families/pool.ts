@@ -1,5 +1,6 @@
 /** Pools over sliding windows and over all places: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool. */
 import type { Dim } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
@@ -10,9 +11,12 @@ import { averagePoolGradient } from "../kernels/pool-gradient.ts";
 import { putBack } from "../kernels/positions.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { reduceArray } from "../kernels/reduce.ts";
-import { knownWindows, planWindows, type WindowAttributes } from "../kernels/window.ts";
+import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
+import { knownWindows, paddings, planWindows, type WindowAttributes } from "../kernels/window.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { int, ints, text } from "../params.ts";
+
+type PoolAttributes = WindowAttributes & { readonly kernel_shape: readonly number[] | undefined };
 
 const windowParams = {
   auto_pad: text("NOTSET"),
@@ -29,13 +33,13 @@ export const MaxPool = defineOp({
   inputs: ["x"],
   outputs: ["y", "indices?"],
   attributes: { ...windowParams, storage_order: int(0) },
-  infer: ({ in: { x }, attrs }) => {
-    const type = inferPool(x, attrs);
+  infer: ({ node, in: { x }, attrs }) => {
+    const type = inferPool(node, x, attrs);
     return [type, type && tensorType("int64", type.shape)];
   },
-  evaluate: ({ in: { x }, attrs }) => {
+  evaluate: ({ node, in: { x }, attrs }) => {
     const sizes = x.shape.slice(2);
-    const { values, at } = maxPool(x, knownWindows(attrs, attrs.kernel_shape ?? [], sizes));
+    const { values, at } = maxPool(x, knownWindows(attrs, kernelOf(node, attrs), sizes));
     return [
       values,
       fromNumbers("int64", values.shape, attrs.storage_order === 0 ? at : columnMajor(at, sizes)),
@@ -62,13 +66,15 @@ export const AveragePool = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { ...windowParams, count_include_pad: int(0) },
-  infer: ({ in: { x }, attrs }) => [inferPool(x, attrs)],
-  evaluate: ({ in: { x }, attrs, exact }) => {
-    const axes = knownWindows(attrs, attrs.kernel_shape ?? [], x.shape.slice(2));
+  infer: ({ node, in: { x }, attrs }) => [inferPool(node, x, attrs)],
+  evaluate: ({ node, in: { x }, attrs, exact }) => {
+    const axes = knownWindows(attrs, kernelOf(node, attrs), x.shape.slice(2));
     return [averagePool(x, axes, attrs.count_include_pad !== 0, exact)];
   },
   precision: "follow",
-  gradient: ({ in: { x }, attrs, grad, b }) => ({ x: () => averagePoolGradient(b, x, grad.y, attrs) }),
+  gradient: ({ node, in: { x }, attrs, grad, b }) => ({
+    x: () => averagePoolGradient(b, node, x, grad.y, attrs, kernelOf(node, attrs)),
+  }),
 });
 
 export const GlobalMaxPool = defineOp({
@@ -120,13 +126,16 @@ function leavesGap(attrs: WindowAttributes, kernel: number, axis: number): boole
   return (attrs.strides?.[axis] ?? 1) >= (attrs.dilations?.[axis] ?? 1) * (kernel - 1) + 1;
 }
 
-function inferPool(
-  x: Value,
-  attrs: WindowAttributes & { readonly kernel_shape: readonly number[] | undefined },
-): ReturnType<typeof tensorType> | undefined {
+function kernelOf(node: Node, attrs: PoolAttributes): readonly number[] {
+  requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
+  return requireAttribute(node, "kernel_shape", attrs.kernel_shape);
+}
+
+function inferPool(node: Node, x: Value, attrs: PoolAttributes): ReturnType<typeof tensorType> | undefined {
   const type = x.tensorType;
-  if (type?.shape === undefined || attrs.kernel_shape === undefined) return type && tensorType(type.dtype);
-  const spatial = planWindows(attrs, attrs.kernel_shape, type.shape.slice(2)).map(({ output }) => output);
+  const kernel = kernelOf(node, attrs);
+  if (type?.shape === undefined) return type;
+  const spatial = planWindows(attrs, kernel, type.shape.slice(2)).map(({ output }) => output);
   return tensorType(type.dtype, [...type.shape.slice(0, 2), ...spatial]);
 }
 

@@ -9,6 +9,7 @@ import { boxesAt, elementOffsets, rowOffsets } from "../kernels/index-offsets.ts
 import { countElements } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
+import { requireOneOf } from "../kernels/require-attribute.ts";
 import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { scatterArray } from "../kernels/scatter.ts";
 import { type Places, scatterGradients } from "../kernels/scatter-gradient.ts";
@@ -16,13 +17,18 @@ import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int, text } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
+const reductions = ["none", "add", "mul", "max", "min"];
+
 export const ScatterElements = defineOp({
   type: "ScatterElements",
   versions: [11, 13, 16, 18],
   inputs: ["x", "indices", "updates"],
   outputs: ["y"],
   attributes: { axis: int(0), reduction: text("none") },
-  infer: ({ node, in: { x }, attrs: { axis } }) => [inferScattered(node, x, axis)],
+  infer: ({ node, in: { x }, attrs: { axis, reduction } }) => {
+    requireOneOf(node, "reduction", reduction, reductions);
+    return [inferScattered(node, x, axis)];
+  },
   evaluate: ({ node, in: { x, indices, updates }, attrs: { axis, reduction }, exact }) => {
     const offsets = elementOffsets(x, indices, axisOf(node, axis, x.rank));
     return [scatterArray(x, offsets, updates, reduction, exact)];
@@ -49,18 +55,21 @@ export const ScatterND = defineOp({
   inputs: ["x", "indices", "updates"],
   outputs: ["y"],
   attributes: { reduction: text("none") },
-  infer: ({ in: { x } }) => [x.type],
+  infer: ({ node, in: { x }, attrs: { reduction } }) => {
+    requireOneOf(node, "reduction", reduction, reductions);
+    return [x.type];
+  },
   evaluate: ({ in: { x, indices, updates }, attrs: { reduction }, exact }) => {
     const size = countElements(x.shape.slice(indices.shape.at(-1) ?? 0));
     return [scatterArray(x, boxesAt(rowOffsets(x, indices, 0), size), updates, reduction, exact)];
   },
   precision: "follow",
-  gradient: ({ in: { x, indices, updates }, out: { y }, attrs: { reduction }, grad, b }) => {
+  gradient: ({ node, in: { x, indices, updates }, out: { y }, attrs: { reduction }, grad, b }) => {
     const places: Places = {
       gather: (values) => b.op("GatherND", [values, indices]),
       scatter: (base, values, how) => {
         if (how === "none") return b.op("ScatterND", [base, indices, values]);
-        return inFull(b, base, values, how, (wide, parts) => scatterRows(b, wide, indices, parts, how));
+        return inFull(b, base, values, how, (wide, parts) => scatterRows(b, node, wide, indices, parts, how));
       },
     };
     return scatterGradients(b, { x, updates, y, g: () => grad.y, reduction, places });
@@ -113,8 +122,15 @@ function inFull(
   return b.cast(run(b.cast(base, "float32"), b.cast(updates, "float32")), dtype);
 }
 
-function scatterRows(b: OpBuilder, base: Value, indices: Value, updates: Value, reduction: string): Value {
-  const { rows, row, count } = viewRows(b, base, indices, 0);
+function scatterRows(
+  b: OpBuilder,
+  node: Node,
+  base: Value,
+  indices: Value,
+  updates: Value,
+  reduction: string,
+): Value {
+  const { rows, row, count } = viewRows(b, node, base, indices, 0);
   const parts = asRows(b, updates, -1, row);
   const inputs = [asRows(b, base, count, row), rowIndices(b, rows, parts), parts];
   return reshapeLike(b, b.op("ScatterElements", inputs, { axis: 0, reduction }), base);

@@ -15,6 +15,7 @@ import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { sizeAt } from "../kernels/shape-vector.ts";
 import { clampSlice, sliceLength } from "../kernels/slice-bounds.ts";
 import { padSizes } from "../kernels/slice-gradient.ts";
+import { padZeros } from "../kernels/zero-pad.ts";
 import { ints } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
@@ -41,7 +42,7 @@ export const Slice = defineOp({
     x: () => {
       const pads = padSizes(b, node, grad.y, x, { starts, ends, axes, steps });
       if (pads?.axes.length === 0) return grad.y;
-      if (pads !== undefined) return b.op("Pad", [grad.y, pads.sizes, null, b.ints(pads.axes)]);
+      if (pads !== undefined) return padZeros(b, grad.y, pads.sizes, b.ints(pads.axes));
       const again = b.op("Slice", [positionsOf(b, x), starts, ends, axes ?? null, steps ?? null]);
       return putBack(b, x, grad.y, again, false);
     },
@@ -145,13 +146,13 @@ function padAndCut(b: OpBuilder, x: Value, shape: Value, axes: readonly number[]
     const after = missing.map((count, i) => count - (before[i] ?? 0));
     const starts = wanted.map((size, i) => Math.max(0, Math.floor(((numbers[i] ?? 0) - size) / 2)));
     const ends = wanted.map((size, i) => (starts[i] ?? 0) + size);
-    const padded = b.op("Pad", [x, b.ints([...before, ...after]), null, list]);
+    const padded = padZeros(b, x, b.ints([...before, ...after]), list);
     return b.op("Slice", [padded, b.ints(starts), b.ints(ends), list]);
   }
   const current = b.op("Gather", [b.shape(x), list], { axis: 0 });
   const missing = b.max(b.sub(shape, current), 0);
   const before = b.div(missing, 2);
-  const padded = b.op("Pad", [x, b.concat([before, b.sub(missing, before)], 0), null, list]);
+  const padded = padZeros(b, x, b.concat([before, b.sub(missing, before)], 0), list);
   const starts = b.div(b.max(b.sub(current, shape), 0), 2);
   return b.op("Slice", [padded, starts, b.add(starts, shape), list]);
 }

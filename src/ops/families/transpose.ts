@@ -10,6 +10,7 @@ import { rankOf } from "../facts.ts";
 import { withContent } from "../kernels/content.ts";
 import { countUp, permuteAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
+import { requireOneOf } from "../kernels/require-attribute.ts";
 import { reshapeTo, sizeAt } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int, ints, text } from "../params.ts";
@@ -42,9 +43,12 @@ export const DepthToSpace = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { blocksize: int(1), mode: text("DCR") },
-  infer: ({ in: { x }, attrs: { blocksize: size } }) => [
-    mapImageShape(x, (n, c, h, w) => [n, floorDivDims(c, size * size), mulDims(h, size), mulDims(w, size)]),
-  ],
+  infer: ({ node, in: { x }, attrs: { blocksize: size, mode } }) => {
+    requireOneOf(node, "mode", mode, ["DCR", "CRD"]);
+    return [
+      mapImageShape(x, (n, c, h, w) => [n, floorDivDims(c, size * size), mulDims(h, size), mulDims(w, size)]),
+    ];
+  },
   evaluate: ({ in: { x }, attrs: { blocksize: size, mode } }) => {
     const [n = 1, c = 1, h = 1, w = 1] = x.shape;
     const depth = c / (size * size);

@@ -1,20 +1,23 @@
 /** Gradients of convolutions by the convolutions that every provider has. */
 import { InternalError } from "../../diagnostics/define.ts";
-import type { Dim } from "../../ir/dim.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
+import { addDims, type Dim, mulDims, subDims, unknownDim } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { rankOf, shapeOf } from "../facts.ts";
 import { countUp } from "./rearrange.ts";
 import { axesExcept } from "./reduction-axes.ts";
-import { productOf, reshapeTo, type Size, shapeVector, sizeAt, sizesOf } from "./shape-vector.ts";
+import { productOf, reshapeTo, type Size, shapeVector, sizeAt, sizesOf, stateShape } from "./shape-vector.ts";
 import type { WindowAxis } from "./window.ts";
+import { inFloat32 } from "./zero-pad.ts";
 
 /** A window along one axis, with padding that is a number. */
 export interface ConvAxis {
-  readonly kernel: number;
+  readonly kernel: Dim;
   readonly stride: number;
   readonly dilation: number;
-  readonly span: number;
+  readonly span: Dim;
   readonly before: number;
   readonly after: number;
   /** Elements at the end that no window reaches, negative where one reaches beyond it; undefined where sizes known at run time decide. */
@@ -33,14 +36,10 @@ export function convAxes(windows: readonly WindowAxis[], sizes: readonly Dim[]):
     if (typeof before !== "number" || typeof after !== "number") {
       throw new InternalError("a convolution whose padding is known at run time only");
     }
-    const size = sizes[axis];
-    const rest =
-      typeof size === "number" && typeof output === "number"
-        ? size + before + after - window.span - window.stride * (output - 1)
-        : window.stride === 1
-          ? 0
-          : undefined;
-    return { ...window, before, after, rest };
+    const covered = addDims(window.span, mulDims(subDims(output, 1), window.stride));
+    const rest = subDims(addDims(sizes[axis] ?? unknownDim(), before + after), covered);
+    const known = typeof rest === "number" ? rest : window.stride === 1 ? 0 : undefined;
+    return { ...window, before, after, rest: known };
   });
 }
 
@@ -61,11 +60,12 @@ export function convInputGradient(
   const extra = axes.map(({ after, rest, stride }, axis) =>
     loose[axis] ? Math.max(0, (rest ?? stride - 1) - after) : (rest ?? 0),
   );
-  const whole = b.op("ConvTranspose", [g, w], {
+  const attributes = {
     ...windowAttributes(axes, groups),
     pads: orUndefined([...pads, ...pads], 0),
     output_padding: orUndefined(extra, 0),
-  });
+  };
+  const whole = inFloat32(b, [g, w], (operands) => b.op("ConvTranspose", operands, attributes));
   const cut = countUp(axes.length).filter((axis) => loose[axis]);
   if (cut.length === 0) return whole;
   const starts = cut.map((axis) => axes[axis]?.before ?? 0);
@@ -84,8 +84,8 @@ export function convInputGradient(
  */
 export function convWeightGradient(
   b: OpBuilder,
-  big: Value,
-  small: Value,
+  node: Node,
+  { big, small, w }: { readonly big: Value; readonly small: Value; readonly w: Value },
   { axes, groups }: ConvPlan,
 ): Value {
   if (groups === 1 && axes.every(isPointwise)) return pointwiseGradient(b, big, small);
@@ -93,7 +93,7 @@ export function convWeightGradient(
   const swap = [1, 0, ...spatial];
   const correlated = b.op(
     "Conv",
-    [groups === 1 ? b.transpose(big, swap) : splitGroups(b, big, groups), b.transpose(small, swap)],
+    [groups === 1 ? b.transpose(big, swap) : splitGroups(b, node, big, groups), b.transpose(small, swap)],
     {
       group: groups === 1 ? undefined : groups,
       strides: orUndefined(
@@ -113,12 +113,13 @@ export function convWeightGradient(
     const { rest, stride = 1, dilation = 1 } = axes[axis] ?? {};
     return (rest ?? stride - 1) >= dilation;
   });
-  if (cut.length === 0) return whole;
-  return b.slice(whole, {
-    starts: cut.map(() => 0),
-    ends: cut.map((axis) => axes[axis]?.kernel ?? 1),
-    axes: cut.map((axis) => axis + 2),
-  });
+  if (cut.length === 0) return stateShape(whole, w);
+  const ends = shapeVector(
+    b,
+    cut.map((axis) => sizeAt(w, axis + 2)),
+  );
+  const starts = b.ints(cut.map(() => 0));
+  return stateShape(b.op("Slice", [whole, starts, ends, b.ints(cut.map((axis) => axis + 2))]), w);
 }
 
 /** The gradient of a bias: one sum per channel. */
@@ -174,9 +175,10 @@ function pointwiseGradient(b: OpBuilder, big: Value, small: Value): Value {
 }
 
 /** `[N, C, ...]` as `[C/groups, groups*N, ...]`, so that each group sees its own channels. */
-function splitGroups(b: OpBuilder, value: Value, groups: number): Value {
+function splitGroups(b: OpBuilder, node: Node, value: Value, groups: number): Value {
   const channels = shapeOf(value)[1];
-  if (typeof channels !== "number") throw new InternalError(`the channels of "${value.name}" are not known`);
+  if (typeof channels !== "number")
+    throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of channels in each group");
   const [batch, spatial] = [sizeAt(value, 0), sizesOf(value, 2)];
   const split = reshapeTo(b, value, [batch, groups, channels / groups, ...spatial]);
   const moved = b.transpose(split, [2, 1, 0, ...spatial.map((_, axis) => axis + 3)]);

@@ -1,5 +1,6 @@
 /** Equations of Einsum: parsing, shapes and evaluation (ONNX Einsum, opset 12). */
-import { InternalError } from "../../diagnostics/define.ts";
+import { type DiagnosticError, InternalError } from "../../diagnostics/define.ts";
+import { type OperatorNode, operatorErrors } from "../../diagnostics/operator.ts";
 import { type Dim, unknownDim } from "../../ir/dim.ts";
 import { broadcastShapes, type Shape } from "../../ir/shape.ts";
 import { fromNumbers, type NDArray, stridesOf } from "../ndarray.ts";
@@ -15,13 +16,20 @@ export interface Equation {
  * Reads an equation for operands of the given ranks. An ellipsis stands for the axes that letters leave over, which are
  * aligned at their ends; without `->` the result has the ellipsis and then the letters that stand once, in order.
  *
- * @throws InternalError where letters and ranks do not fit.
+ * @throws DiagnosticError E_BAD_ATTRIBUTE where letters and ranks do not fit.
  */
-export function parseEquation(text: string, ranks: readonly number[]): Equation {
+export function parseEquation(node: OperatorNode, text: string, ranks: readonly number[]): Equation {
+  const refuse = (got: string): DiagnosticError =>
+    operatorErrors.E_BAD_ATTRIBUTE(
+      node,
+      "equation",
+      "one term for each operand, with a letter for each axis",
+      got,
+    );
   const [left = "", right] = text.replaceAll(" ", "").split("->");
   const terms = left.split(",");
   if (terms.length !== ranks.length)
-    throw new InternalError(`"${text}" has ${terms.length} terms for ${ranks.length} operands`);
+    throw refuse(`"${text}" has ${terms.length} terms for ${ranks.length} operands`);
   const hidden = terms.map((term, i) => (term.includes("...") ? (ranks[i] ?? 0) - (term.length - 3) : 0));
   const most = Math.max(0, ...hidden);
   const expand = (term: string, count: number): string[] => {
@@ -32,7 +40,7 @@ export function parseEquation(text: string, ranks: readonly number[]): Equation 
   const operands = terms.map((term, i) => expand(term, hidden[i] ?? 0));
   operands.forEach((labels, i) => {
     if (labels.length === ranks[i]) return;
-    throw new InternalError(`term "${terms[i]}" of "${text}" for an operand of rank ${ranks[i]}`);
+    throw refuse(`term "${terms[i]}" of "${text}" for an operand of rank ${ranks[i]}`);
   });
   if (right !== undefined) return { operands, result: expand(right, most) };
   const letters = [...left.replaceAll(/[.,]/g, "")];

@@ -7,6 +7,7 @@ import { scatterAlong, zerosShapedAs } from "./positions.ts";
 import { knownIntegers } from "./reduction-axes.ts";
 import { productOf, reshapeTo, shapeVector, sizeAt, sizesOf } from "./shape-vector.ts";
 import { joinSizes } from "./slice-gradient.ts";
+import { padZeros } from "./zero-pad.ts";
 
 /** Rows of a table up to which a product with one-hot rows costs less than ScatterElements, whose CPU kernel is serial. */
 const smallTable = 256;
@@ -54,14 +55,14 @@ function padRun(b: OpBuilder, x: Value, rows: Value, axis: number, run: readonly
   const axes = b.ints([axis]);
   if (typeof size === "number") {
     const before = first < 0 ? first + size : first;
-    return b.op("Pad", [rows, b.ints([before, size - before - run.length]), null, axes]);
+    return padZeros(b, rows, b.ints([before, size - before - run.length]), axes);
   }
   const whole = shapeVector(b, [size]);
   const sizes =
     first < 0
       ? [b.add(whole, b.ints([first])), -1 - last]
       : [first, b.sub(whole, b.ints([first + run.length]))];
-  return b.op("Pad", [rows, joinSizes(b, sizes), null, axes]);
+  return padZeros(b, rows, joinSizes(b, sizes), axes);
 }
 
 /** `onehot(indices)^T rows`. */

@@ -1,5 +1,6 @@
 /** The gradient of AveragePool: each mean's gradient, divided, spread over its window. */
 import { inlineTensor } from "../../ir/constant.ts";
+import type { Node } from "../../ir/node.ts";
 import { staticShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -14,18 +15,23 @@ import { knownWindows, type WindowAttributes, type WindowAxis } from "./window.t
 
 /** Attributes of AveragePool. */
 export interface AverageAttributes extends WindowAttributes {
-  readonly kernel_shape: readonly number[] | undefined;
   readonly count_include_pad: number;
 }
 
 /** Every channel of every sample is an image of its own, so that one small kernel of ones does for all. */
-export function averagePoolGradient(b: OpBuilder, x: Value, g: Value, attrs: AverageAttributes): Value {
-  const kernel = attrs.kernel_shape ?? [];
+export function averagePoolGradient(
+  b: OpBuilder,
+  node: Node,
+  x: Value,
+  g: Value,
+  attrs: AverageAttributes,
+  kernel: readonly number[],
+): Value {
   const planes = productOf([...sizesOf(x, 0, 2)]);
   const single = reshapeTo(b, g, [planes, 1, ...sizesOf(g, 2)]);
-  const { x: padded, windows, cutOff } = explicitPadding(b, x, attrs, kernel);
+  const { x: padded, windows, cutOff } = explicitPadding(b, node, x, attrs, kernel);
   const axes = convAxes(windows, shapeOf(padded).slice(2));
-  const divisor = divisorOf(b, x, g, attrs, windows);
+  const divisor = divisorOf(b, x, g, attrs, kernel, windows);
   const [shares, weight] = typeof divisor === "number" ? [single, 1 / divisor] : [b.div(single, divisor), 1];
   const ones = filled(b, [1, 1, ...kernel], weight, x);
   const spread = convInputGradient(b, padded, ones, shares, { axes, groups: 1 });
@@ -38,9 +44,9 @@ function divisorOf(
   x: Value,
   g: Value,
   attrs: AverageAttributes,
+  kernel: readonly number[],
   windows: readonly WindowAxis[],
 ): Value | number {
-  const kernel = attrs.kernel_shape ?? [];
   const whole = countElements(kernel);
   const ceiled = attrs.ceil_mode === 1;
   const countPadding = attrs.count_include_pad !== 0;
@@ -56,7 +62,7 @@ function divisorOf(
     const dtype = dtypeOf(x);
     return b.constant(inlineTensor(dtype, dims, encodeElements(dtype, Float64Array.from(divisors))));
   }
-  return countAtRunTime(b, x, g, attrs, windows);
+  return countAtRunTime(b, x, g, attrs, kernel, windows);
 }
 
 /** Convolves ones with ones. */
@@ -65,9 +71,9 @@ function countAtRunTime(
   x: Value,
   g: Value,
   attrs: AverageAttributes,
+  kernel: readonly number[],
   windows: readonly WindowAxis[],
 ): Value {
-  const kernel = attrs.kernel_shape ?? [];
   const ones = b.expand(filled(b, [], 1, x), shapeVector(b, [1, 1, ...sizesOf(x, 2)]));
   const weights = filled(b, [1, 1, ...kernel], 1, x);
   const attributes = windowAttributes(windows, 1);

@@ -1,5 +1,6 @@
 /** Sums rows into a table that coordinates point at, without ScatterND, whose CPU kernel races where rows repeat. */
-import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
+import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { rankOf, shapeOf } from "../facts.ts";
@@ -19,12 +20,12 @@ export interface RowView {
 /**
  * Numbers the rows of `x` that `indices` (GatherND, ScatterND) point at.
  *
- * @throws InternalError where the number of coordinates is not known.
+ * @throws DiagnosticError E_UNKNOWN_SIZE where the number of coordinates is not known.
  */
-export function viewRows(b: OpBuilder, x: Value, indices: Value, batchDims: number): RowView {
+export function viewRows(b: OpBuilder, node: Node, x: Value, indices: Value, batchDims: number): RowView {
   const width = shapeOf(indices).at(-1);
   if (typeof width !== "number") {
-    throw new InternalError(`the number of coordinates in "${indices.name}" is not known`);
+    throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of coordinates of each index");
   }
   const end = batchDims + width;
   const sizes = sizesOf(x, batchDims, end);

@@ -1,4 +1,7 @@
 /** Makes padding explicit where a convolution's own depends on sizes known at run time. */
+import { operatorErrors } from "../../diagnostics/operator.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Shape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { shapeOf } from "../facts.ts";
@@ -6,6 +9,7 @@ import { once } from "./once.ts";
 import { countUp } from "./rearrange.ts";
 import { shapeVector, sizesOf } from "./shape-vector.ts";
 import { planWindows, type WindowAttributes, type WindowAxis } from "./window.ts";
+import { padZeros } from "./zero-pad.ts";
 
 /** An operand on which windows have padding that is known. */
 export interface Padded {
@@ -21,9 +25,10 @@ export interface Padded {
  */
 export function explicitPadding(
   b: OpBuilder,
+  node: Node,
   x: Value,
   attrs: WindowAttributes,
-  kernel: readonly number[],
+  kernel: Shape,
 ): Padded {
   const windows = planWindows(attrs, kernel, shapeOf(x).slice(2));
   if (windows.every(({ before, after }) => typeof before === "number" && typeof after === "number")) {
@@ -31,8 +36,8 @@ export function explicitPadding(
   }
   const axes = b.ints(countUp(kernel.length).map((axis) => axis + 2));
   const size = shapeVector(b, sizesOf(x, 2));
-  const [before, after] = samePads(b, size, windows, attrs.auto_pad === "SAME_UPPER");
-  const padded = b.op("Pad", [x, b.concat([before, after], 0), null, axes]);
+  const [before, after] = samePads(b, node, size, windows, attrs.auto_pad === "SAME_UPPER");
+  const padded = padZeros(b, x, b.concat([before, after], 0), axes);
   const valid = { ...attrs, auto_pad: "VALID" };
   const ends = once(() => b.add(before, size));
   return {
@@ -43,9 +48,20 @@ export function explicitPadding(
 }
 
 /** Padding before and after, computed as ONNX says of auto_pad. */
-function samePads(b: OpBuilder, size: Value, windows: readonly WindowAxis[], upper: boolean): [Value, Value] {
+function samePads(
+  b: OpBuilder,
+  node: Node,
+  size: Value,
+  windows: readonly WindowAxis[],
+  upper: boolean,
+): [Value, Value] {
   const strides = b.ints(windows.map(({ stride }) => stride));
-  const spans = b.ints(windows.map(({ span, stride }) => span - stride));
+  const spans = b.ints(
+    windows.map(({ span, stride }) => {
+      if (typeof span !== "number") throw operatorErrors.E_UNKNOWN_SIZE(node, "the size of its kernel");
+      return span - stride;
+    }),
+  );
   // ceil(size / stride) * stride, all of whole numbers
   const covered = b.mul(b.div(b.add(size, b.sub(strides, 1)), strides), strides);
   const total = b.max(b.sub(b.add(covered, spans), size), 0);

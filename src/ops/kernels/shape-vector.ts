@@ -2,6 +2,7 @@
 import { InternalError } from "../../diagnostics/define.ts";
 import { type Dim, dimsEqual } from "../../ir/dim.ts";
 import { staticShape } from "../../ir/shape.ts";
+import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { shapeOf } from "../facts.ts";
@@ -73,6 +74,16 @@ export function reshapeTo(b: OpBuilder, x: Value, sizes: readonly Size[]): Value
 /** Gives `x` the shape of another value of as many elements. */
 export function reshapeLike(b: OpBuilder, x: Value, like: Value): Value {
   return reshapeTo(b, x, sizesOf(like));
+}
+
+/**
+ * Gives a result of the rule at hand the shape of `like`, which the rule knows it to have where inference may not see it:
+ * sizes that only meet at run time would make the driver compare shapes there.
+ */
+export function stateShape(value: Value, like: Value): Value {
+  const [type, shape] = [value.tensorType, like.tensorType?.shape];
+  if (type !== undefined && shape !== undefined) value.type = tensorType(type.dtype, shape);
+  return value;
 }
 
 /** Zeros of the given sizes. */

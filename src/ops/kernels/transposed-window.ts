@@ -1,7 +1,7 @@
 /** Windows of ConvTranspose: those of the convolution that it transposes, on its result. */
 import { addDims, type Dim, maxDims, mulDims, subDims, unknownDim } from "../../ir/dim.ts";
 import type { Shape } from "../../ir/shape.ts";
-import type { WindowAttributes, WindowAxis } from "./window.ts";
+import { spanOf, type WindowAttributes, type WindowAxis } from "./window.ts";
 
 /** Attributes of ConvTranspose beside those of every window. */
 export interface TransposedAttributes extends WindowAttributes {
@@ -17,7 +17,7 @@ export interface TransposedAxis extends WindowAxis {
 /** Windows for an operand of the given spatial sizes (ONNX ConvTranspose). */
 export function transposedWindows(
   attrs: TransposedAttributes,
-  kernel: readonly number[],
+  kernel: Shape,
   sizes: Shape,
 ): TransposedAxis[] {
   return kernel.map((length, axis) => {
@@ -25,9 +25,9 @@ export function transposedWindows(
     const stride = attrs.strides?.[axis] ?? 1;
     const dilation = attrs.dilations?.[axis] ?? 1;
     const added = attrs.output_padding?.[axis] ?? 0;
-    const span = dilation * (length - 1) + 1;
+    const span = spanOf(length, dilation);
     const base = { kernel: length, stride, dilation, span };
-    const whole = addDims(mulDims(subDims(size, 1), stride), span + added);
+    const whole = addDims(mulDims(subDims(size, 1), stride), addDims(span, added));
     const wanted = wantedSize(attrs, axis, sizes.length, mulDims(size, stride));
     if (wanted === undefined) {
       const explicit = attrs.auto_pad === "VALID" ? undefined : attrs.pads;

@@ -23,13 +23,16 @@ export interface WindowAttributes {
   readonly ceil_mode?: number;
 }
 
+/** Values of auto_pad. */
+export const paddings = ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"];
+
 /** A window along one axis. Padding is symbolic, or unknown, where it depends on a size that is. */
 export interface WindowAxis {
-  readonly kernel: number;
+  readonly kernel: Dim;
   readonly stride: number;
   readonly dilation: number;
   /** Elements from the first to the last that the window covers. */
-  readonly span: number;
+  readonly span: Dim;
   readonly before: Dim;
   readonly after: Dim;
   /** Number of windows. */
@@ -40,12 +43,12 @@ export interface WindowAxis {
 export type KnownAxis = { readonly [K in keyof WindowAxis]: number };
 
 /** Windows over spatial axes of the given sizes (ONNX Conv, MaxPool, AveragePool). */
-export function planWindows(attrs: WindowAttributes, kernel: readonly number[], sizes: Shape): WindowAxis[] {
+export function planWindows(attrs: WindowAttributes, kernel: Shape, sizes: Shape): WindowAxis[] {
   return kernel.map((length, axis) => {
     const size = sizes[axis] ?? unknownDim();
     const stride = attrs.strides?.[axis] ?? 1;
     const dilation = attrs.dilations?.[axis] ?? 1;
-    const span = dilation * (length - 1) + 1;
+    const span = spanOf(length, dilation);
     const base = { kernel: length, stride, dilation, span };
     if (attrs.auto_pad === "SAME_UPPER" || attrs.auto_pad === "SAME_LOWER") {
       const output = ceilDivDims(size, stride);
@@ -64,18 +67,35 @@ export function planWindows(attrs: WindowAttributes, kernel: readonly number[], 
   });
 }
 
+/** Elements from the first to the last of a kernel. */
+export function spanOf(kernel: Dim, dilation: number): Dim {
+  return addDims(mulDims(subDims(kernel, 1), dilation), 1);
+}
+
 /** The same with every size known. @throws InternalError otherwise. */
 export function knownWindows(
   attrs: WindowAttributes,
   kernel: readonly number[],
   sizes: readonly number[],
 ): KnownAxis[] {
-  return planWindows(attrs, kernel, sizes).map(({ before, after, output, ...rest }) => {
-    if (typeof before !== "number" || typeof after !== "number" || typeof output !== "number") {
-      throw new InternalError("a window of sizes that are not known");
-    }
-    return { ...rest, before, after, output };
-  });
+  return planWindows(attrs, kernel, sizes).map(knownAxis);
+}
+
+/** A window of which everything is known. @throws InternalError otherwise. */
+export function knownAxis(axis: WindowAxis): KnownAxis {
+  const number = (dim: Dim): number => {
+    if (typeof dim !== "number") throw new InternalError("a window of sizes that are not known");
+    return dim;
+  };
+  return {
+    kernel: number(axis.kernel),
+    stride: axis.stride,
+    dilation: axis.dilation,
+    span: number(axis.span),
+    before: number(axis.before),
+    after: number(axis.after),
+    output: number(axis.output),
+  };
 }
 
 /**
@@ -106,11 +126,12 @@ function samePadding(
   size: Dim,
   output: Dim,
   stride: number,
-  span: number,
+  span: Dim,
   mode: string,
 ): { before: Dim; after: Dim } {
   // With a stride of 1 the padding does not depend on the size.
-  const missing = stride === 1 ? span - 1 : subDims(addDims(mulDims(subDims(output, 1), stride), span), size);
+  const missing =
+    stride === 1 ? subDims(span, 1) : subDims(addDims(mulDims(subDims(output, 1), stride), span), size);
   const total = maxDims(missing, 0);
   if (typeof total !== "number") return { before: unknownDim(), after: unknownDim() };
   const half = Math.floor(total / 2);
