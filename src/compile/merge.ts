@@ -13,7 +13,7 @@ import { Node } from "../ir/node.ts";
 import { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { decodeElements, encodeElements } from "../ops/elements.ts";
+import { convertTensor } from "./convert-tensor.ts";
 
 /** A small graph that computes the merged weights of one site, and where its results go. */
 export interface MergeJob {
@@ -145,7 +145,7 @@ export function replaceWeights(graph: Graph, weights: readonly NewWeight[]): voi
     const stored = storedAs === "transposed" ? transposedTensor(tensor) : tensor;
     const old = value.initializer;
     if (old === undefined) throw new InternalError(`"${value.name}" has no data`);
-    const typed = old.dtype === stored.dtype ? stored : convert(stored, old.dtype);
+    const typed = convertTensor(stored, old.dtype);
     const replacement = new Tensor(typed.dtype, old.dims, typed.source, { name: old.name });
     const shared = [...value.uses].some((use) => !uses.includes(use) && !leadsOnlyTo(use, uses));
     if (!shared) {
@@ -189,14 +189,4 @@ function retarget(graph: Graph, use: Uses[number], from: Value, to: Value): void
     current.type = node.output().type;
   }
   use.node.setInput(use.index, current);
-}
-
-/** A float tensor in another float type, converted when it is read. */
-function convert(tensor: Tensor, dtype: Tensor["dtype"]): Tensor {
-  const compute = (): Uint8Array => convertElements(tensor, dtype);
-  return new Tensor(dtype, tensor.dims, { kind: "lazy", compute }, { name: tensor.name });
-}
-
-function convertElements(tensor: Tensor, dtype: Tensor["dtype"]): Uint8Array {
-  return encodeElements(dtype, decodeElements(tensor.dtype, tensor.bytes(), tensor.size));
 }

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { adapters } from "../../passes/adapters/index.ts";
 import type { Adapter, BoundAdapter } from "../adapt/define.ts";
 import { peftErrors } from "../diagnostics/peft.ts";
+import { elementTypeOf } from "../formats/safetensors.ts";
 import { SafetensorsFile } from "../formats/safetensors-file.ts";
-import { dtypes } from "../ir/dtype.ts";
+import { isFloat } from "../ir/dtype.ts";
 import { Tensor } from "../ir/tensor.ts";
+import { convertTensor } from "./convert-tensor.ts";
 
 /** Names of the two files. */
 export const peftFiles = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;
@@ -81,38 +83,20 @@ export function peftConfigText(adapter: BoundAdapter, taskType: string | undefin
   return `${JSON.stringify(sorted, null, 2)}`;
 }
 
-/** Tensors of a safetensors file as byte ranges: nothing is read but the header. */
+/** Tensors of a safetensors file as byte ranges, floats as float32: nothing is read yet but the header. */
 export function readTensors(file: string): Map<string, Tensor> {
   if (!existsSync(file)) throw peftErrors.E_PEFT_FILE_MISSING(file);
   const opened = SafetensorsFile.open(file);
   const tensors = new Map<string, Tensor>();
   for (const name of opened.names) {
     const { dtype, shape, begin, end } = opened.entry(name);
-    const known = safetensorsTypes[dtype];
-    const type = dtypes.find((candidate) => candidate === known);
-    if (type === undefined) throw peftErrors.E_PEFT_DTYPE(file, name, dtype);
-    tensors.set(
-      name,
-      new Tensor(
-        type,
-        shape,
-        { kind: "file", range: { file, offset: begin, length: end - begin } },
-        { name },
-      ),
-    );
+    const type = elementTypeOf(dtype);
+    const range = { file, offset: begin, length: end - begin };
+    const tensor = new Tensor(type, shape, { kind: "file", range }, { name });
+    tensors.set(name, isFloat(type) ? convertTensor(tensor, "float32") : tensor);
   }
   return tensors;
 }
-
-const safetensorsTypes: Readonly<Record<string, string>> = {
-  F64: "float64",
-  F32: "float32",
-  F16: "float16",
-  BF16: "bfloat16",
-  I64: "int64",
-  I32: "int32",
-  BOOL: "bool",
-};
 
 function readConfig(file: string): Record<string, unknown> {
   if (!existsSync(file)) throw peftErrors.E_PEFT_FILE_MISSING(file);

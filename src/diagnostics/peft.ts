@@ -30,11 +30,4 @@ export const peftErrors = defineDiagnostics({
     got: `${field}: ${value}`,
     next: "merge the adapter in PEFT, or train one without this option",
   }),
-  E_PEFT_DTYPE: (file: string, name: string, dtype: string) => ({
-    message: `tensor "${name}" of the adapter has a type that cannot be trained`,
-    place: file,
-    expected: "F32, F16 or BF16",
-    got: dtype,
-    next: "save the adapter in float32",
-  }),
 });
