@@ -21,7 +21,7 @@ import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOrUnknowns, dimsIn, withContent } from "../kernels/content.ts";
 import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
-import { type Size, shapeVector, sizeAt } from "../kernels/shape-vector.ts";
+import { type Size, shapeVector, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import { int, maybeInt } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
@@ -37,7 +37,10 @@ export const Concat = defineOp({
   ],
   precision: "follow",
   gradient: ({ node, in: { xs }, attrs: { axis }, grad, b }) => ({
-    xs: (index) => pieceOf(b, grad.y, xs, index, axisOf(node, axis, rankOf(grad.y))),
+    xs: (index) => {
+      const piece = pieceOf(b, grad.y, xs, index, axisOf(node, axis, rankOf(grad.y)));
+      return piece === grad.y ? piece : stateShape(piece, xs[index] ?? piece);
+    },
   }),
 });
 
@@ -77,7 +80,8 @@ export const Split = defineOp({
   precision: "follow",
   gradient: ({ node, in: { x, split }, attrs, grad, b }) => ({
     x: () => {
-      if (node.outputs.every((output) => output !== null)) return b.concat(grad.ys, attrs.axis);
+      if (node.outputs.every((output) => output !== null))
+        return stateShape(b.concat(grad.ys, attrs.axis), x);
       // Pieces that nobody reads have no value that could say their size.
       const again = b.ops(
         "Split",

@@ -9,7 +9,7 @@ import { contentLimit, dimsIn, withContent } from "../kernels/content.ts";
 import { broadcastTo, commonShape } from "../kernels/elementwise.ts";
 import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { knownIntegers } from "../kernels/reduction-axes.ts";
-import { reshapeTo, type Size, sizeAt } from "../kernels/shape-vector.ts";
+import { reshapeTo, type Size, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import type { Inferred } from "../record.ts";
 
 export const Expand = defineOp({
@@ -50,7 +50,9 @@ export const Tile = defineOp({
     return [pickAlongAxes(x, picks)];
   },
   precision: "follow",
-  gradient: ({ in: { x, repeats }, grad, b }) => ({ x: () => sumCopies(b, grad.y, x, repeats) }),
+  gradient: ({ in: { x, repeats }, grad, b }) => ({
+    x: () => stateShape(sumCopies(b, grad.y, x, repeats), x),
+  }),
   hostInputs: ["repeats"],
 });
 

@@ -13,6 +13,7 @@ import { positionsOf, putBack, zerosShapedAs } from "../kernels/positions.ts";
 import { countUp, nowhere, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
+import { stateShape } from "../kernels/shape-vector.ts";
 import { padZeros } from "../kernels/zero-pad.ts";
 import type { NDArray } from "../ndarray.ts";
 import { text } from "../params.ts";
@@ -34,7 +35,7 @@ export const Pad = defineOp({
   precision: "follow",
   gradient: ({ in: { x, pads, value, axes }, attrs: { mode }, grad, b }) => ({
     x: () => {
-      if (mode === "constant") return cutOff(b, grad.y, x, pads, axes);
+      if (mode === "constant") return stateShape(cutOff(b, grad.y, x, pads, axes), x);
       const again = b.op("Pad", [positionsOf(b, x), pads, null, axes ?? null], { mode });
       return putBack(b, x, grad.y, again, true);
     },

@@ -12,7 +12,7 @@ import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
 import { countUp, nowhere, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
-import { sizeAt } from "../kernels/shape-vector.ts";
+import { sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import { clampSlice, sliceLength } from "../kernels/slice-bounds.ts";
 import { padSizes } from "../kernels/slice-gradient.ts";
 import { padZeros } from "../kernels/zero-pad.ts";
@@ -42,7 +42,7 @@ export const Slice = defineOp({
     x: () => {
       const pads = padSizes(b, node, grad.y, x, { starts, ends, axes, steps });
       if (pads?.axes.length === 0) return grad.y;
-      if (pads !== undefined) return padZeros(b, grad.y, pads.sizes, b.ints(pads.axes));
+      if (pads !== undefined) return stateShape(padZeros(b, grad.y, pads.sizes, b.ints(pads.axes)), x);
       const again = b.op("Slice", [positionsOf(b, x), starts, ends, axes ?? null, steps ?? null]);
       return putBack(b, x, grad.y, again, false);
     },

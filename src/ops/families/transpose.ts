@@ -11,7 +11,7 @@ import { withContent } from "../kernels/content.ts";
 import { countUp, permuteAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
-import { reshapeTo, sizeAt } from "../kernels/shape-vector.ts";
+import { reshapeTo, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int, ints, text } from "../params.ts";
 
@@ -58,7 +58,9 @@ export const DepthToSpace = defineOp({
   precision: "follow",
   gradient: ({ in: { x }, attrs: { blocksize: size, mode }, grad, b }) => ({
     x: () =>
-      mode === "CRD" ? gatherBlocks(b, grad.y, x, size) : b.op("SpaceToDepth", [grad.y], { blocksize: size }),
+      mode === "CRD"
+        ? gatherBlocks(b, grad.y, x, size)
+        : stateShape(b.op("SpaceToDepth", [grad.y], { blocksize: size }), x),
   }),
 });
 
@@ -78,8 +80,8 @@ export const SpaceToDepth = defineOp({
   ],
   evaluate: ({ in: { x }, attrs: { blocksize: size } }) => [spaceToDepth(x, size)],
   precision: "follow",
-  gradient: ({ attrs: { blocksize }, grad, b }) => ({
-    x: () => b.op("DepthToSpace", [grad.y], { blocksize, mode: "DCR" }),
+  gradient: ({ in: { x }, attrs: { blocksize }, grad, b }) => ({
+    x: () => stateShape(b.op("DepthToSpace", [grad.y], { blocksize, mode: "DCR" }), x),
   }),
 });
 

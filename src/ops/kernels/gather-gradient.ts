@@ -5,7 +5,7 @@ import type { OpBuilder } from "../builder.ts";
 import { dtypeOf, rankOf, shapeOf } from "../facts.ts";
 import { scatterAlong, zerosShapedAs } from "./positions.ts";
 import { knownIntegers } from "./reduction-axes.ts";
-import { productOf, reshapeTo, shapeVector, sizeAt, sizesOf } from "./shape-vector.ts";
+import { productOf, reshapeTo, shapeVector, sizeAt, sizesOf, stateShape } from "./shape-vector.ts";
 import { joinSizes } from "./slice-gradient.ts";
 import { padZeros } from "./zero-pad.ts";
 
@@ -18,7 +18,7 @@ export function gatherGradient(b: OpBuilder, x: Value, indices: Value, g: Value,
   const known = knownIntegers(indices);
   const count = productOf(sizesOf(indices));
   const rows = rankOf(indices) === 1 ? g : reshapeTo(b, g, sizesOf(x).with(at, count));
-  if (known !== undefined && isRun(known)) return padRun(b, x, rows, at, known);
+  if (known !== undefined && isRun(known)) return stateShape(padRun(b, x, rows, at, known), x);
   const size = shapeOf(x)[at];
   if (rank === 2 && at === 0 && typeof size === "number" && size <= smallTable) {
     return sumByProduct(b, x, rows, indices, size);

@@ -5,6 +5,7 @@ import type { OpBuilder } from "../builder.ts";
 import { dtypeOf } from "../facts.ts";
 import type { GradientThunk } from "../record.ts";
 import { once } from "./once.ts";
+import { stateShape } from "./shape-vector.ts";
 
 /** The places that the indices of a node point at. */
 export interface Places {
@@ -33,10 +34,10 @@ export function scatterGradients(
     case "none":
       return {
         x: () => places.scatter(g(), b.zerosLike(updates), "none"),
-        updates: () => places.gather(g()),
+        updates: () => stateShape(places.gather(g()), updates),
       };
     case "add":
-      return { x: g, updates: () => places.gather(g()) };
+      return { x: g, updates: () => stateShape(places.gather(g()), updates) };
     case "mul":
       return productGradients(b, context);
     case "max":
@@ -65,7 +66,7 @@ function productGradients(
   };
   return {
     x: () => b.mul(g(), places.scatter(b.fillLike(x, 1), updates, "mul")),
-    updates: () => b.mul(places.gather(b.mul(g(), x)), others()),
+    updates: () => stateShape(b.mul(places.gather(b.mul(g(), x)), others()), updates),
   };
 }
 
@@ -82,6 +83,6 @@ function extremumGradients(
   });
   return {
     x: () => b.mul(parts().share, parts().ofX),
-    updates: () => b.mul(places.gather(parts().share), parts().ofUpdates),
+    updates: () => stateShape(b.mul(places.gather(parts().share), parts().ofUpdates), updates),
   };
 }

@@ -39,6 +39,8 @@ export function productOf(sizes: readonly Size[]): number {
 
 /** An int64 vector of the sizes. Sizes that follow each other in one value are read together. */
 export function shapeVector(b: OpBuilder, sizes: readonly Size[]): Value {
+  const whole = wholeShape(sizes);
+  if (whole !== undefined) return b.op("Shape", [whole]);
   const parts: Value[] = [];
   for (let at = 0; at < sizes.length; ) {
     const first = sizes[at];
@@ -49,9 +51,7 @@ export function shapeVector(b: OpBuilder, sizes: readonly Size[]): Value {
       parts.push(b.ints(sizes.slice(at, end).filter((size) => typeof size === "number")));
     } else {
       while (follows(sizes[end - 1], sizes[end])) end += 1;
-      const whole = first.axis === 0 && end - at === shapeOf(first.of).length;
-      const range = { start: first.axis, end: first.axis + end - at };
-      parts.push(b.op("Shape", [first.of], whole ? {} : range));
+      parts.push(b.op("Shape", [first.of], { start: first.axis, end: first.axis + end - at }));
     }
     at = end;
   }
@@ -91,6 +91,17 @@ export function zeros(b: OpBuilder, sizes: readonly Size[], like: Value): Value 
   const dtype = like.tensorType?.dtype;
   if (dtype === undefined) throw new InternalError(`the type of "${like.name}" is not known here`);
   return b.expand(b.scalar(0, dtype), shapeVector(b, sizes));
+}
+
+/** The value whose shape the sizes are, some of them as the numbers that they are known to be. */
+function wholeShape(sizes: readonly Size[]): Value | undefined {
+  const source = sizes.find((size) => typeof size !== "number")?.of;
+  const shape = source?.tensorType?.shape;
+  if (shape?.length !== sizes.length) return undefined;
+  const same = sizes.every((size, axis) =>
+    typeof size === "number" ? size === shape[axis] : size.of === source && size.axis === axis,
+  );
+  return same ? source : undefined;
 }
 
 function follows(left: Size | undefined, right: Size | undefined): boolean {

@@ -101,7 +101,7 @@ function marginsOf(
   const toEnd = typeof end === "number" && end >= 2 ** 31 - 1;
   // Bounds from the front are cut at the size, those from the end at 0; the other margin then follows.
   if (toEnd) return { before: rest(0), after: 0 };
-  if (start === 0) return { before: 0, after: rest(0) };
+  if (typeof start === "number" && start >= 0) return { before: start, after: rest(start) };
   const before = startAt(b, slice.starts, slice.index, whole);
   return { before, after: rest(before) };
 }
