@@ -7,10 +7,11 @@ export default definePass({
   name: "autocast",
   summary: "Compute products in 16 bits; parameters, reductions and loss stay float32",
   options: z.strictObject({ dtype: z.enum(["float16", "bfloat16"]).describe("the 16-bit type") }),
-  statistics: { lowered: "operators that now run in 16 bits" },
+  statistics: { lowered: "operators that now run in 16 bits", casts: "casts inserted" },
   run: (model, { options, stat }) => {
-    const lowered = autocastGraph(model.graph, options.dtype, model.opset);
+    const { lowered, casts } = autocastGraph(model.graph, options.dtype, model.opset);
     stat("lowered", lowered);
-    return lowered > 0;
+    stat("casts", casts);
+    return lowered + casts > 0;
   },
 });
