@@ -70,8 +70,8 @@ export function mulDims(left: Dim, right: Dim): Dim {
 }
 
 /**
- * Floor division. Exact where every term of `left` is a multiple of a single-term `right`
- * (`6*batch*seq / (2*seq)` is `3*batch`), else an atom. Axes are taken to be positive.
+ * Floor division. Exact where `right` divides `left` as polynomials (`6*batch*seq / (2*seq)` is `3*batch`, and
+ * `(batch*past + batch*seq) / (past + seq)` is `batch`), else an atom. Axes are taken to be positive.
  */
 export function floorDivDims(left: Dim, right: Dim): Dim {
   if (right === 1) return left;
@@ -162,22 +162,44 @@ function substituteAtom(key: string, atom: DimAtom, lookup: (name: string) => Di
   return operations[atom.kind](left, right);
 }
 
+/**
+ * The quotient where `right` divides `left` without a rest, by long division of polynomials in a fixed order of terms
+ * (Cox, Little and O'Shea, "Ideals, Varieties, and Algorithms", ch. 2 section 3).
+ */
 function divideExactly(left: Dim, right: Dim): Dim | undefined {
-  const divisors = termsOf(right);
-  const divisor = divisors[0];
-  if (divisors.length !== 1 || divisor === undefined || divisor.coefficient === 0) return undefined;
-  const quotients: Term[] = [];
-  for (const term of termsOf(left)) {
-    const rest = [...term.factors];
-    for (const factor of divisor.factors) {
-      const at = rest.indexOf(factor);
-      if (at < 0) return undefined;
-      rest.splice(at, 1);
-    }
-    if (term.coefficient % divisor.coefficient !== 0) return undefined;
-    quotients.push({ coefficient: term.coefficient / divisor.coefficient, factors: rest });
+  const divisor = inOrder(termsOf(right));
+  const lead = divisor[0];
+  if (lead === undefined) return undefined;
+  const quotient: Term[] = [];
+  let rest = left;
+  for (let first = inOrder(termsOf(rest))[0]; first !== undefined; first = inOrder(termsOf(rest))[0]) {
+    const term = divideTerms(first, lead);
+    if (term === undefined) return undefined;
+    quotient.push(term);
+    rest = subDims(rest, mulDims(fromTerms([term], mergeAtoms(left, right)), right));
   }
-  return fromTerms(quotients, mergeAtoms(left, right));
+  return fromTerms(quotient, mergeAtoms(left, right));
+}
+
+function divideTerms(term: Term, by: Term): Term | undefined {
+  const factors = [...term.factors];
+  for (const factor of by.factors) {
+    const at = factors.indexOf(factor);
+    if (at < 0) return undefined;
+    factors.splice(at, 1);
+  }
+  if (term.coefficient % by.coefficient !== 0) return undefined;
+  return { coefficient: term.coefficient / by.coefficient, factors };
+}
+
+/** Terms of most factors first, then by the powers of atoms in the order of their keys: an order that products keep. */
+function inOrder(terms: readonly Term[]): Term[] {
+  const keys = [...new Set(terms.flatMap(({ factors }) => factors))].sort();
+  const power = ({ factors }: Term, key: string): number => factors.filter((factor) => factor === key).length;
+  return [...terms].sort((a, b) => {
+    const key = keys.find((each) => power(a, each) !== power(b, each));
+    return b.factors.length - a.factors.length || (key === undefined ? 0 : power(b, key) - power(a, key));
+  });
 }
 
 function combine(kind: "floordiv" | "mod" | "max" | "min", left: Dim, right: Dim): DimExpr {

@@ -1,6 +1,6 @@
 /** Operators that give the same elements another shape. */
 import { expect, test } from "vitest";
-import { type Dim, mulDims, symbol } from "../../src/ir/dim.ts";
+import { addDims, type Dim, floorDivDims, mulDims, symbol } from "../../src/ir/dim.ts";
 import { Graph } from "../../src/ir/graph.ts";
 import { tensorType } from "../../src/ir/type.ts";
 import { OpBuilder } from "../../src/ops/builder.ts";
@@ -52,20 +52,34 @@ checkOp("axes known at run time", {
 });
 
 test("Reshape finds the size that -1 stands for by exact division", () => {
-  const [batch, past, seq, heads] = ["batch", "past", "seq", "heads"].map(symbol) as [Dim, Dim, Dim, Dim];
-  const total = { past, seq };
+  const [batch, past, seq, heads] = [symbol("batch"), symbol("past"), symbol("seq"), symbol("heads")];
+  const total = addDims(past, seq);
   const cases: readonly (readonly [readonly Dim[], readonly Dim[], string])[] = [
     [[batch, seq, 768], [0, -1, 12, 64], "batch,seq,12,64"],
     [[batch, 12, seq, 64], [batch, -1, 64], "batch,12*seq,64"],
     [[mulDims(batch, seq), 768], [batch, -1, 768], "batch,seq,768"],
     [[batch, heads, 64], [-1, 64], "batch*heads,64"],
-    [[batch, total.past, 6], [-1, total.past, 3], "2*batch,past,3"],
+    [[batch, past, 6], [-1, past, 3], "2*batch,past,3"],
+    [[batch, total, 12, 64], [batch, -1, 768], "batch,past + seq,768"],
+    [[mulDims(batch, total), 64], [batch, -1, 64], "batch,past + seq,64"],
+    [[mulDims(batch, total), 64], [-1, total, 64], "batch,past + seq,64"],
+    [
+      [mulDims(mulDims(batch, total), total), 4],
+      [mulDims(2, total), -1],
+      "2*past + 2*seq,2*batch*past + 2*batch*seq",
+    ],
   ];
   for (const [from, target, expected] of cases) {
-    const graph = new Graph();
-    const b = new OpBuilder({ graph }, 20);
-    const x = graph.addInput({ type: tensorType("float32", from) });
-    const shape = graph.addInput({ type: tensorType("int64", [target.length]), content: target });
+    const b = new OpBuilder({ graph: new Graph() }, 20);
+    const x = b.graph.addInput({ type: tensorType("float32", from) });
+    const shape = b.graph.addInput({ type: tensorType("int64", [target.length]), content: target });
     expect(String(b.reshape(x, shape).tensorType?.shape)).toBe(expected);
   }
+});
+
+test("a size that does not divide stays a quotient", () => {
+  const [batch, seq] = [symbol("batch"), symbol("seq")];
+  expect(String(floorDivDims(batch, seq))).toBe("floordiv(batch, seq)");
+  expect(String(floorDivDims(addDims(batch, 1), 2))).toBe("floordiv(batch + 1, 2)");
+  expect(String(floorDivDims(addDims(mulDims(batch, seq), 1), addDims(seq, 1)))).toContain("floordiv");
 });
