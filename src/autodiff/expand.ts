@@ -5,7 +5,7 @@ import { replaceValue } from "../ir/replace.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { opOf } from "../ops/registry.ts";
-import { activeOperands, activeValues, contributingNodes } from "./activity.ts";
+import { activeValues, contributingNodes, readsActive } from "./activity.ts";
 
 /**
  * Expands until none is left on the way, since a decomposition may contain operators that expand themselves.
@@ -32,7 +32,7 @@ function expandOnce(graph: Graph, targets: Value[], variables: readonly Value[],
   for (const node of graph.nodes()) {
     const op = opOf(node);
     if (op?.gradient.kind !== "expand" || !contributing.has(node)) continue;
-    if (activeOperands(node, active).length === 0) continue;
+    if (!readsActive(node, active)) continue;
     const b = new OpBuilder({ graph, before: node }, opset);
     b.source = node;
     op.expand(node, b).forEach((replacement, index) => {

@@ -24,6 +24,13 @@ export const operatorErrors = defineDiagnostics({
     got,
     next: "check the model with onnx.checker, and correct the node",
   }),
+  E_LONG_LOOP: (node: OperatorNode, iterations: number, nodes: number, most: number) => ({
+    message: `the gradient of ${describe(node)} needs a copy of its body for each iteration, and those are too many`,
+    place: describe(node),
+    expected: `at most ${most} nodes in all copies`,
+    got: `${nodes} nodes in ${iterations} iterations`,
+    next: "shorten the loop, or keep what is differentiated outside of it",
+  }),
   E_UNKNOWN_SIZE: (node: OperatorNode, what: string) => ({
     message: `the gradient of ${describe(node)} needs ${what}, and no shape in the model says it`,
     place: describe(node),

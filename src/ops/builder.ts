@@ -95,6 +95,11 @@ export class OpBuilder {
       node.name = this.source.name;
       for (const [key, value] of this.source.metadata) node.metadata.set(key, value);
     }
+    return this.insert(node);
+  }
+
+  /** Puts a node that was made elsewhere at this place, and infers its types. */
+  insert(node: Node): Node {
     this.graph.insert(node, this.before);
     inferNode(node, this.opset);
     return node;

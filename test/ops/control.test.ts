@@ -1,11 +1,18 @@
-/** If, Loop, Scan: types through bodies, and evaluation against the runtime. */
+/** If, Loop, Scan: types through bodies, evaluation against the runtime, and gradients where the length is known. */
 import { describe, expect, test } from "vitest";
+import { differentiate } from "../../src/autodiff/differentiate.ts";
+import { DiagnosticError } from "../../src/diagnostics/define.ts";
+import { isFloat } from "../../src/ir/dtype.ts";
 import { formatType } from "../../src/ir/type.ts";
 import { evaluateGraph } from "../../src/ops/evaluate.ts";
+import { dtypeOf } from "../../src/ops/facts.ts";
 import { inferModel } from "../../src/ops/infer.ts";
 import { fromNumbers, type NDArray } from "../../src/ops/ndarray.ts";
 import { parseModel } from "../../src/text/parse.ts";
+import { checkGradient, checkRuntime } from "../harness/check-op.ts";
 import { difference } from "../harness/compare.ts";
+import { gradientCase } from "../harness/gradient.ts";
+import type { BuiltCase } from "../harness/op-case.ts";
 import { runModel } from "../harness/runtime.ts";
 import { runtimeTolerance } from "../harness/tolerance.ts";
 
@@ -152,5 +159,122 @@ describe.each(rows)("$name", ({ text, types, feeds }) => {
       if (expected === undefined) throw new Error(`output ${i} is missing`);
       expect(difference(actual, expected, runtimeTolerance(expected.dtype))).toBeUndefined();
     });
+  });
+});
+
+/** A case for the gradient checks: every float input is a variable. */
+function caseOf(text: string, feeds: readonly NDArray[]): BuiltCase {
+  const model = parseModel(`${header}\n${text}`);
+  inferModel(model);
+  const { graph } = model;
+  const arrays = new Map(
+    graph.inputs.flatMap((input, i) => (feeds[i] === undefined ? [] : [[input, feeds[i]] as const])),
+  );
+  const variables = graph.inputs.filter((input) => isFloat(dtypeOf(input)));
+  return { model, opset: 20, feeds: arrays, variables, outputs: [...graph.outputs], sizes: new Map() };
+}
+
+const loop = (count: string): string => `f (float[2] x, float[2] w) => (float[2] y, float[k, 2] all) {
+  count = ${count}
+  yes = Constant <value = bool {1}> ()
+  y, all = Loop (count, yes, x) <
+    body = step (int64 i, bool go, float[2] s) => (bool on, float[2] next, float[2] out) {
+      on = Identity (go)
+      p = Mul (s, w)
+      k = CastLike (i, s)
+      next = Add (p, k)
+      out = Exp (next)
+    }
+  >
+}`;
+
+const differentiated: readonly (readonly [string, string, readonly NDArray[]])[] = [
+  [
+    "Loop with a value that its body captures",
+    loop("Constant <value_int = 3> ()"),
+    [floats([2], 0.5, -1), floats([2], 0.3, 0.7)],
+  ],
+  [
+    "Loop that never runs",
+    loop("Constant <value_int = 0> ()"),
+    [floats([2], 0.5, -1), floats([2], 0.3, 0.7)],
+  ],
+  [
+    "Scan",
+    `f (float[2] s0, float[3, 2] xs, float[2] w) => (float[2] s, float[3, 2] ys) {
+      s, ys = Scan <num_scan_inputs = 1, scan_input_directions = [1], scan_output_directions = [1],
+        body = step (float[2] a, float[2] x) => (float[2] b, float[2] y) {
+          c = Mul (a, w)
+          b = Add (c, x)
+          y = Mul (b, x)
+        }> (s0, xs)
+    }`,
+    [floats([2], 1, 2), floats([3, 2], 1, 0.2, 0.3, 0.4, 0.5, 0.6), floats([2], 0.3, 0.7)],
+  ],
+  [
+    "Loop in a Loop",
+    `f (float[2] x, float[2] w) => (float[2] y) {
+      two = Constant <value_int = 2> ()
+      y = Loop (two, , x) <
+        body = outer (int64 i, bool go, float[2] s) => (bool on, float[2] next) {
+          on = Identity (go)
+          next = Loop (two, , s) <
+            body = inner (int64 j, bool keep, float[2] t) => (bool more, float[2] after) {
+              more = Identity (keep)
+              p = Mul (t, w)
+              after = Exp (p)
+            }
+          >
+        }
+      >
+    }`,
+    [floats([2], 0.5, -1), floats([2], 0.3, 0.7)],
+  ],
+];
+
+describe.each(differentiated)("gradient of %s", (_, text, feeds) => {
+  test("agrees with differences", () => {
+    checkGradient(() => caseOf(text, feeds));
+  });
+  test("runtime agrees with the evaluator", async () => {
+    await checkRuntime(gradientCase(caseOf(text, feeds)));
+  });
+});
+
+describe("gradients that are refused", () => {
+  const refused: readonly (readonly [string, string, string])[] = [
+    [
+      "a branch chosen at run time",
+      `f (bool c, float[2] x) => (float[2] y) {
+      y = If (c) <then_branch = a () => (float[2] p) { p = Exp (x) }, else_branch = b () => (float[2] q) { q = Neg (x) }>
+    }`,
+      "E_NO_GRADIENT",
+    ],
+    [
+      "a loop of unknown length",
+      `f (int64 n, float[2] x) => (float[2] y) {
+      y = Loop (n, , x) <body = b (int64 i, bool go, float[2] s) => (bool on, float[2] t) { on = Identity (go) t = Neg (s) }>
+    }`,
+      "E_UNKNOWN_SIZE",
+    ],
+    [
+      "a scan of unknown length",
+      `f (float s0, float[n] xs) => (float s) {
+      s = Scan <num_scan_inputs = 1, body = b (float a, float x) => (float t) { t = Mul (a, x) }> (s0, xs)
+    }`,
+      "E_UNKNOWN_SIZE",
+    ],
+    ["a loop that is too long", loop("Constant <value_int = 1000000> ()"), "E_LONG_LOOP"],
+  ];
+  test.each(refused)("%s", (_, text, code) => {
+    const { model, variables, outputs } = caseOf(text, []);
+    const seeds = outputs.map((value) => ({ value, gradient: model.graph.addInput({ type: value.type }) }));
+    let caught: unknown;
+    try {
+      differentiate(model.graph, seeds, variables, 20);
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught instanceof DiagnosticError ? caught.code : caught).toBe(code);
   });
 });

@@ -1,0 +1,148 @@
+/** Scan: a body that runs over slices. */
+import { InternalError } from "../../diagnostics/define.ts";
+import { type Dim, unknownDim } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
+import { tensorType, type ValueType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { defineOp } from "../define.ts";
+import { rankOf, shapeOf } from "../facts.ts";
+import { inferCarried } from "../kernels/body-types.ts";
+import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
+import { axisOf } from "../kernels/reduction-axes.ts";
+import { requireAttribute } from "../kernels/require-attribute.ts";
+import { joinCopies, joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
+import { copyBody, countCopies } from "../kernels/unroll.ts";
+import type { NDArray } from "../ndarray.ts";
+import { graph, int, ints } from "../params.ts";
+
+export const Scan = defineOp({
+  type: "Scan",
+  versions: [8, 9, 11, 16, 19, 21, 23, 24, 25],
+  inputs: ["operands..."],
+  outputs: ["ys..."],
+  attributes: {
+    body: graph(),
+    num_scan_inputs: int(0),
+    scan_input_axes: ints(),
+    scan_input_directions: ints(),
+    scan_output_axes: ints(),
+    scan_output_directions: ints(),
+  },
+  infer: ({ node, in: { operands }, attrs, inferBody }) => {
+    const body = requireAttribute(node, "body", attrs.body);
+    const states = operands.length - attrs.num_scan_inputs;
+    const scanned = operands
+      .slice(states)
+      .map((operand, i) => sliceType(node, operand, attrs.scan_input_axes?.[i] ?? 0));
+    const fixed = new Map<number, ValueType>();
+    scanned.forEach(({ element }, i) => {
+      if (element !== undefined) fixed.set(states + i, element);
+    });
+    const carried = operands.slice(0, states).map(({ type }, i) => ({ input: i, output: i, type }));
+    const types = inferCarried(body, fixed, carried, inferBody);
+    const length = scanned.map((each) => each.length).find((dim) => dim !== undefined) ?? unknownDim();
+    const stacked = body.outputs.slice(states);
+    return [
+      ...types,
+      ...stacked.map((output, i) => stackedType(node, output, attrs.scan_output_axes?.[i] ?? 0, length)),
+    ];
+  },
+  evaluate: ({ node, in: { operands }, attrs, runBody }) => {
+    const body = requireAttribute(node, "body", attrs.body);
+    const states = operands.length - attrs.num_scan_inputs;
+    const scanned = operands.slice(states).map((array, i) => {
+      const axis = axisOf(node, attrs.scan_input_axes?.[i] ?? 0, array.rank);
+      return { array, axis, length: array.shape[axis] ?? 0, reverse: attrs.scan_input_directions?.[i] === 1 };
+    });
+    const length = scanned[0]?.length ?? 0;
+    let state = operands.slice(0, states);
+    const outputs = body.outputs.slice(states).map((output, i) => ({
+      output,
+      axis: attrs.scan_output_axes?.[i] ?? 0,
+      reverse: attrs.scan_output_directions?.[i] === 1,
+      stack: [] as NDArray[],
+    }));
+    for (let step = 0; step < length; step++) {
+      const slices = scanned.map(({ array, axis, reverse }) =>
+        takeSlice(array, axis, reverse ? length - 1 - step : step),
+      );
+      const results = runBody(body, [...state, ...slices]);
+      state = results.slice(0, states);
+      outputs.forEach(({ stack, axis }, i) => pushOne(node, stack, results[states + i], axis));
+    }
+    return [
+      ...state,
+      ...outputs.map(({ stack, output, axis, reverse }) =>
+        joinStack(node, reverse ? stack.reverse() : stack, output, axis),
+      ),
+    ];
+  },
+  precision: "exact",
+  // A scan whose length is known is its body, as often as it runs; each slice is an operand of its copy.
+  gradient: {
+    kind: "expand",
+    rule: ({ node, in: { operands }, attrs, b }) => {
+      const body = requireAttribute(node, "body", attrs.body);
+      const states = operands.length - attrs.num_scan_inputs;
+      const axes = operands
+        .slice(states)
+        .map((operand, i) => axisOf(node, attrs.scan_input_axes?.[i] ?? 0, rankOf(operand)));
+      const lengths = operands.slice(states).map((operand, i) => shapeOf(operand)[axes[i] ?? 0]);
+      const length = countCopies(
+        node,
+        body,
+        lengths.find((dim) => typeof dim === "number"),
+      );
+      const slices = operands.slice(states).map((operand, i) => {
+        const parts = splitSlices(b, operand, axes[i] ?? 0, length);
+        return attrs.scan_input_directions?.[i] === 1 ? parts.reverse() : parts;
+      });
+      const stacks = body.outputs.slice(states).map((): Value[] => []);
+      let state: readonly Value[] = operands.slice(0, states);
+      for (let step = 0; step < length; step++) {
+        const results = copyBody(b, body, [...state, ...slices.flatMap((parts) => parts[step] ?? [])]);
+        state = results.slice(0, states);
+        results.slice(states).forEach((result, at) => {
+          const axis = axisOf(node, attrs.scan_output_axes?.[at] ?? 0, rankOf(result) + 1);
+          stacks[at]?.push(b.unsqueeze(result, [axis]));
+        });
+      }
+      const ends = stacks.map((stack, at) => {
+        const output = node.outputs[states + at];
+        const ordered = attrs.scan_output_directions?.[at] === 1 ? stack.reverse() : stack;
+        return joinCopies(b, node, ordered, attrs.scan_output_axes?.[at] ?? 0, output);
+      });
+      return [...state, ...ends];
+    },
+  },
+  upgrades: {
+    9: () => {
+      throw new InternalError("Scan of opset 8 runs over batches of sequences of different lengths");
+    },
+  },
+});
+
+/** The type of one slice along an axis, and how many there are. */
+function sliceType(
+  node: Node,
+  operand: Value,
+  axis: number,
+): { element: ValueType | undefined; length: Dim | undefined } {
+  const type = operand.tensorType;
+  if (type?.shape === undefined) return { element: type && tensorType(type.dtype), length: undefined };
+  const at = axisOf(node, axis, type.shape.length);
+  return { element: tensorType(type.dtype, type.shape.toSpliced(at, 1)), length: type.shape[at] };
+}
+
+/** The slices of an operand along an axis, without that axis. */
+function splitSlices(b: OpBuilder, operand: Value, axis: number, length: number): Value[] {
+  if (length === 0) return [];
+  const parts = b.ops("Split", [operand], { axis, num_outputs: length }, length);
+  return parts.map((part) => b.squeeze(part, [axis]));
+}
+
+function takeSlice(array: NDArray, axis: number, index: number): NDArray {
+  const picks = array.shape.map(countUp).with(axis, [index]);
+  return pickAlongAxes(array, picks).reshaped(array.shape.toSpliced(axis, 1));
+}
