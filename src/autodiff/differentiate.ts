@@ -8,6 +8,7 @@ import { shapesConflict } from "../ir/shape.ts";
 import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
+import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { activeOperands, activeValues, contributingNodes, readsActive } from "./activity.ts";
 import { expandActiveNodes } from "./expand.ts";
@@ -126,8 +127,10 @@ function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: 
       describePath(node, active, variables),
     );
   }
+  // Rules read the ranks of all that is computed with, be it differentiated or not.
+  const host = node.inputs.filter((_, index) => op.hostInputs.has(paramAt(op.inputs, index)?.name ?? ""));
   for (const value of [...node.inputs, ...node.outputs]) {
-    if (value === null || !active.has(value)) continue;
+    if (value === null || host.includes(value) || (value.producer === node && !active.has(value))) continue;
     if (value.tensorType?.shape === undefined) throw autodiffErrors.E_UNKNOWN_TYPE(place, value.name);
   }
 }

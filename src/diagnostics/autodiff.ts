@@ -25,7 +25,7 @@ export const autodiffErrors = defineDiagnostics({
     next: "inline or replace the node, or add a record in src/ops/families/",
   }),
   E_UNKNOWN_TYPE: (node: NodePlace, value: string) => ({
-    message: `the type of "${value}", a result of ${describe(node)}, cannot be inferred, and the gradient needs it`,
+    message: `the rank of "${value}", which ${describe(node)} reads or makes, cannot be inferred, and the gradient needs it`,
     place: describe(node),
     expected: "a known element type and rank",
     got: "neither from shape inference nor from the file",
