@@ -55,7 +55,9 @@ function inferCast(x: Value, dtype: DType | undefined): Inferred {
   return withContent(dtype, x.tensorType.shape, known ? content : undefined);
 }
 
-/** A whole number under another type; undefined where the type is no whole number, or the value may not fit. */
+/**
+ * A whole number under another type; undefined where the type is no whole number, or the value may not fit.
+ */
 function castDim(element: Dim, dtype: DType): Dim | undefined {
   if (dtype === "int64" || dtype === "int32") return element;
   if (typeof element !== "number") return undefined;

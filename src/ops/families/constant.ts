@@ -1,4 +1,6 @@
-/** Operators that make tensors from attributes, sizes and bounds: Constant, ConstantOfShape, Range, EyeLike. */
+/**
+ * Operators that make tensors from attributes, sizes and bounds: Constant, ConstantOfShape, Range, EyeLike.
+ */
 import { InternalError } from "../../diagnostics/define.ts";
 import { constantOf, smallIntegers } from "../../ir/constant.ts";
 import { addDims, ceilDivDims, type Dim, maxDims, mulDims, subDims } from "../../ir/dim.ts";

@@ -117,7 +117,10 @@ function truthOf(condition: Value): boolean | undefined {
   return constant?.dtype === "bool" && constant.size === 1 ? constant.bytes()[0] !== 0 : undefined;
 }
 
-/** Whether only the count ends the loop: the condition is true at first, and the body passes it on or says true. */
+/**
+ * Whether only the count ends the loop: the condition is true at first, and the body passes it on or says
+ * true.
+ */
 function runsToEnd(condition: Value | undefined, body: Graph): boolean {
   if (condition !== undefined && truthOf(condition) !== true) return false;
   let next = body.outputs[0];

@@ -132,7 +132,9 @@ function paddedByNumbers(node: Node, windows: readonly TransposedAxis[]): ConvAx
   });
 }
 
-/** Conv of the gradient of a ConvTranspose; elements beyond the windows may make it longer than the operand. */
+/**
+ * Conv of the gradient of a ConvTranspose; elements beyond the windows may make it longer than the operand.
+ */
 function forwardConvolution(b: OpBuilder, g: Value, w: Value, { axes, groups }: ConvPlan): Value {
   const pads = [...axes.map(({ before }) => before), ...axes.map(({ after }) => after)];
   const whole = b.op("Conv", [g, w], { ...windowAttributes(axes, groups), pads: orUndefined(pads, 0) });

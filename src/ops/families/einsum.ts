@@ -56,9 +56,9 @@ export const Einsum = defineOp({
 });
 
 /**
- * The gradient of one operand is the Einsum of that of the result with the other operands, in the operand's own labels. A
- * label that stands twice in it is a diagonal, off which the gradient is 0: an identity matrix joins both axes. A label that
- * nothing else has was summed alone, and gets the same gradient everywhere.
+ * The gradient of one operand is the Einsum of that of the result with the other operands, in the operand's
+ * own labels. A label that stands twice in it is a diagonal, off which the gradient is 0: an identity matrix
+ * joins both axes. A label that nothing else has was summed alone, and gets the same gradient everywhere.
  */
 function einsumGradient(
   b: OpBuilder,

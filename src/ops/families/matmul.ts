@@ -53,7 +53,8 @@ export const Gemm = defineOp({
     return [fromNumbers(a.dtype, product.shape, sums, exact)];
   },
   precision: "low",
-  // With A' and B' as they are multiplied: dA' = alpha g B'^T, dB' = alpha A'^T g, and transposed where A or B were.
+  // With A' and B' as they are multiplied: dA' = alpha g B'^T, dB' = alpha A'^T g, and transposed where A or
+  // B were.
   gradient: ({ in: { a, b: right, c }, attrs: { alpha, beta, transA, transB }, grad, b }) => {
     const product = (x: Value, y: Value, tx: boolean, ty: boolean): Value => multiply(b, x, y, tx, ty, alpha);
     const [fromA, fromB] = [transA !== 0, transB !== 0];
@@ -113,8 +114,8 @@ function sideOf(attrs: FusedAttributes, index: number): [boolean, boolean] {
 }
 
 /**
- * The order of axes in which FusedMatMul multiplies an operand. A transposed batch means that the first axis is the
- * one before last: `[rows, batch..., columns]` (ContribOperators.md of ONNX Runtime).
+ * The order of axes in which FusedMatMul multiplies an operand. A transposed batch means that the first axis
+ * is the one before last: `[rows, batch..., columns]` (ContribOperators.md of ONNX Runtime).
  */
 function fusedPerm(rank: number, transposed: boolean, batchTransposed: boolean): readonly number[] {
   const perm = countUp(rank);

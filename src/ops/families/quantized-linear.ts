@@ -1,4 +1,7 @@
-/** Products and convolutions of quantized whole numbers: MatMulInteger, ConvInteger, QLinearMatMul, QLinearConv. */
+/**
+ * Products and convolutions of quantized whole numbers: MatMulInteger, ConvInteger, QLinearMatMul,
+ * QLinearConv.
+ */
 import { unknownDim } from "../../ir/dim.ts";
 import { type Shape, staticShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";

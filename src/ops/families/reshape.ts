@@ -124,8 +124,8 @@ function inferView(x: Value, shape: Shape | undefined): Inferred {
 }
 
 /**
- * Resolves 0 and -1 in the target of a Reshape. The one size that is not said is what is left when both sides are
- * divided by what they share, so that sums such as `past + seq` come out whole.
+ * Resolves 0 and -1 in the target of a Reshape. The one size that is not said is what is left when both sides
+ * are divided by what they share, so that sums such as `past + seq` come out whole.
  */
 function solveTarget(from: Shape | undefined, target: readonly Dim[], allowzero: boolean): Shape | undefined {
   const copied = target.map((size, axis) =>

@@ -1,4 +1,7 @@
-/** Types of values that bodies of Loop and Scan carry from one iteration to the next, and of branches that meet. */
+/**
+ * Types of values that bodies of Loop and Scan carry from one iteration to the next, and of branches that
+ * meet.
+ */
 import { cloneGraph } from "../../ir/clone.ts";
 import { type Dim, dimsEqual, unknownDim } from "../../ir/dim.ts";
 import type { Graph } from "../../ir/graph.ts";
@@ -11,10 +14,12 @@ import type { Inferred } from "../record.ts";
 const mostRounds = 6;
 
 /**
- * Infers a body whose first values are carried: what does not stay the same over an iteration becomes unknown.
+ * Infers a body whose first values are carried: what does not stay the same over an iteration becomes
+ * unknown.
  *
  * @param fixed types of the other inputs, by position.
- * @param carried position and first type of each carried input, and the position of the output that follows it.
+ * @param carried position and first type of each carried input, and the position of the output that follows
+ * it.
  * @returns types of the carried values that hold before and after every iteration.
  */
 export function inferCarried(
@@ -50,7 +55,7 @@ export function inferCarried(
 }
 
 /** The type that both have in common, such as that of a result of two branches. */
-export function meetTypes(left: ValueType | undefined, right: ValueType | undefined): ValueType | undefined {
+function meetTypes(left: ValueType | undefined, right: ValueType | undefined): ValueType | undefined {
   if (left?.kind !== "tensor" || right?.kind !== "tensor") return left ?? right;
   if (left.dtype !== right.dtype) return left;
   if (left.shape === undefined || right.shape?.length !== left.shape.length) return tensorType(left.dtype);
@@ -76,7 +81,10 @@ function setType(value: Value | undefined, type: ValueType | undefined): void {
   if (value !== undefined && type !== undefined) value.type = type;
 }
 
-/** The type before an iteration, made weaker where the one after it differs; the same object where nothing changes. */
+/**
+ * The type before an iteration, made weaker where the one after it differs; the same object where nothing
+ * changes.
+ */
 function loosen(
   before: ValueType | undefined,
   after: ValueType | undefined,

@@ -10,12 +10,17 @@ import type { Inferred } from "../record.ts";
 /** Longest content that shape rules make. */
 export const contentLimit = 1024;
 
-/** Elements of an integer operand of rank 0 or 1, symbolic where they are; undefined where nothing is known. */
+/**
+ * Elements of an integer operand of rank 0 or 1, symbolic where they are; undefined where nothing is known.
+ */
 export function contentOf(value: Value | undefined): readonly Dim[] | undefined {
   return value?.content ?? smallIntegers(constantOf(value));
 }
 
-/** The elements of a shape vector; those that nothing is known of are new unknowns. Undefined where the length is not known. */
+/**
+ * The elements of a shape vector; those that nothing is known of are new unknowns. Undefined where the length
+ * is not known.
+ */
 export function dimsIn(vector: Value | undefined): readonly Dim[] | undefined {
   const content = contentOf(vector);
   if (content !== undefined) return content;
@@ -35,7 +40,10 @@ export function withContent(
   return content.length === length && content.length <= contentLimit ? { type, content } : type;
 }
 
-/** The content of an operand, or unknowns where only its length is known, so that what is beside it is not lost. */
+/**
+ * The content of an operand, or unknowns where only its length is known, so that what is beside it is not
+ * lost.
+ */
 export function contentOrUnknowns(value: Value): readonly Dim[] | undefined {
   if (value.content !== undefined) return value.content;
   const shape = value.tensorType?.shape;

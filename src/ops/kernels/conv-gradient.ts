@@ -20,7 +20,10 @@ export interface ConvAxis {
   readonly span: Dim;
   readonly before: number;
   readonly after: number;
-  /** Elements at the end that no window reaches, negative where one reaches beyond it; undefined where sizes known at run time decide. */
+  /**
+   * Elements at the end that no window reaches, negative where one reaches beyond it; undefined where sizes
+   * known at run time decide.
+   */
   readonly rest: number | undefined;
 }
 
@@ -30,7 +33,10 @@ export interface ConvPlan {
   readonly groups: number;
 }
 
-/** The windows of a convolution of an operand of the given spatial sizes. @throws InternalError for padding that is no number. */
+/**
+ * The windows of a convolution of an operand of the given spatial sizes. @throws InternalError for padding
+ * that is no number.
+ */
 export function convAxes(windows: readonly WindowAxis[], sizes: readonly Dim[]): ConvAxis[] {
   return windows.map(({ output, before, after, ...window }, axis) => {
     if (typeof before !== "number" || typeof after !== "number") {
@@ -44,9 +50,9 @@ export function convAxes(windows: readonly WindowAxis[], sizes: readonly Dim[]):
 }
 
 /**
- * The gradient of the operand `x` of a convolution: ConvTranspose of that of the result. Padding that differs between the
- * ends, which cuDNN does not take, windows that reach beyond it, and a remainder that is known at run time only are cut off
- * by a Slice instead.
+ * The gradient of the operand `x` of a convolution: ConvTranspose of that of the result. Padding that differs
+ * between the ends, which cuDNN does not take, windows that reach beyond it, and a remainder that is known at
+ * run time only are cut off by a Slice instead.
  */
 export function convInputGradient(
   b: OpBuilder,
@@ -79,8 +85,9 @@ export function convInputGradient(
 }
 
 /**
- * The gradient of the weights of a convolution from `big [N, C, ...]` to `small [N, M, ...]`: their cross-correlation, with
- * batches for channels, strides for dilations and the other way round; `[M, C/groups, ...]`.
+ * The gradient of the weights of a convolution from `big [N, C, ...]` to `small [N, M, ...]`, of shape
+ * `[M, C/groups, ...]`: their correlation, with batches for channels, strides for dilations and the other way
+ * round.
  */
 export function convWeightGradient(
   b: OpBuilder,

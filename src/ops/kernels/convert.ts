@@ -5,8 +5,8 @@ import { isComputable } from "../elements.ts";
 import { allocate, fromNumbers, NDArray } from "../ndarray.ts";
 
 /**
- * Converts every element: floats round to nearest even, fractions are cut off towards zero, whole numbers wrap, and
- * everything but 0 is true.
+ * Converts every element: floats round to nearest even, fractions are cut off towards zero, whole numbers
+ * wrap, and everything but 0 is true.
  *
  * @param exact keeps floats that become other floats unrounded.
  * @throws InternalError for types that the evaluator cannot hold, and to text.
@@ -32,7 +32,10 @@ export function convertElements(x: NDArray, dtype: DType, exact = false): NDArra
   return fromNumbers(dtype, x.shape, x.toNumbers(), exact);
 }
 
-/** What does not fit (infinities, no number) becomes the least value, as conversion in C does on common machines. */
+/**
+ * What does not fit (infinities, no number) becomes the least value, as conversion in C does on common
+ * machines.
+ */
 function wholeNumber(value: number | bigint | string): bigint {
   if (typeof value === "bigint") return value;
   const number = Math.trunc(Number(value));

@@ -42,7 +42,10 @@ export function convolve(x: NDArray, w: NDArray, axes: readonly KnownAxis[], gro
   return { shape: [batch, outputs, ...counts], sums };
 }
 
-/** The transpose of {@link convolve} in its first operand: `x [N, C, ...]`, `w [C, M/groups, ...]` (ONNX ConvTranspose). */
+/**
+ * The transpose of {@link convolve} in its first operand: `x [N, C, ...]`, `w [C, M/groups, ...]` (ONNX
+ * ConvTranspose).
+ */
 export function convolveTransposed(
   x: NDArray,
   w: NDArray,

@@ -6,15 +6,19 @@ import { broadcastShapes, type Shape } from "../../ir/shape.ts";
 import { fromNumbers, type NDArray, stridesOf } from "../ndarray.ts";
 import { boxOffsets, countElements, countUp } from "./rearrange.ts";
 
-/** Labels of the axes of each operand and of the result. Axes under an ellipsis have labels of their own, such as `0`. */
+/**
+ * Labels of the axes of each operand and of the result. Axes under an ellipsis have labels of their own, such
+ * as `0`.
+ */
 export interface Equation {
   readonly operands: readonly (readonly string[])[];
   readonly result: readonly string[];
 }
 
 /**
- * Reads an equation for operands of the given ranks. An ellipsis stands for the axes that letters leave over, which are
- * aligned at their ends; without `->` the result has the ellipsis and then the letters that stand once, in order.
+ * Reads an equation for operands of the given ranks. An ellipsis stands for the axes that letters leave over,
+ * which are aligned at their ends; without `->` the result has the ellipsis and then the letters that stand
+ * once, in order.
  *
  * @throws DiagnosticError E_BAD_ATTRIBUTE where letters and ranks do not fit.
  */

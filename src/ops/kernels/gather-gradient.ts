@@ -9,7 +9,10 @@ import { productOf, reshapeTo, shapeVector, sizeAt, sizesOf, stateShape } from "
 import { joinSizes } from "./slice-gradient.ts";
 import { padZeros } from "./zero-pad.ts";
 
-/** Rows of a table up to which a product with one-hot rows costs less than ScatterElements, whose CPU kernel is serial. */
+/**
+ * Rows of a table up to which a product with one-hot rows costs less than ScatterElements, whose CPU kernel
+ * is serial.
+ */
 const smallTable = 256;
 
 /** The gradient of `x`; `at` is the position of the axis that the indices run over. */
@@ -41,7 +44,10 @@ function isRun(indices: readonly number[]): boolean {
   return indices.every((index, i) => index === first + i);
 }
 
-/** Rows with an index each other's by nothing but its sign count as repeated, unless the size tells them apart. */
+/**
+ * Rows with an index each other's by nothing but its sign count as repeated, unless the size tells them
+ * apart.
+ */
 function hasRepeats(indices: readonly number[], size: unknown): boolean {
   const signs = new Set(indices.map((index) => index < 0));
   if (typeof size !== "number") return signs.size > 1 || new Set(indices).size < indices.length;

@@ -2,7 +2,10 @@
 import { type NDArray, stridesOf } from "../ndarray.ts";
 import { boxOffsets, countElements, countUp } from "./rearrange.ts";
 
-/** Where each element of an index tensor points in `x`: its own coordinates, but for `axis` its value (GatherElements). */
+/**
+ * Where each element of an index tensor points in `x`: its own coordinates, but for `axis` its value
+ * (GatherElements).
+ */
 export function elementOffsets(x: NDArray, indices: NDArray, axis: number): Int32Array<ArrayBuffer> {
   const strides = stridesOf(x.shape);
   const [size, stride] = [x.shape[axis] ?? 1, strides[axis] ?? 1];

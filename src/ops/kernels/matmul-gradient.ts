@@ -53,8 +53,8 @@ function columnGradients(
 }
 
 /**
- * A weight matrix on the right: one product of two matrices each, whatever the batch axes of the left. Gemm reads the
- * weight as it lies; a Transpose of a constant would be folded by the runtime into a second copy.
+ * A weight matrix on the right: one product of two matrices each, whatever the batch axes of the left. Gemm
+ * reads the weight as it lies; a Transpose of a constant would be folded by the runtime into a second copy.
  */
 function weightGradients(
   b: OpBuilder,

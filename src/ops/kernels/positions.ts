@@ -1,4 +1,7 @@
-/** Gradients of operators that pick elements: the pick is done again on positions, and gradients are put back there. */
+/**
+ * Gradients of operators that pick elements: the pick is done again on positions, and gradients are put back
+ * there.
+ */
 import { type DType, isLow } from "../../ir/dtype.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -29,9 +32,9 @@ export function putBack(b: OpBuilder, x: Value, g: Value, positions: Value, repe
 }
 
 /**
- * ScatterElements of gradients into zeros. Sums are done in float32 where the type is shorter: the CPU kernel refuses
- * 16-bit sums, and they would lose what few bits there are. ScatterND with a reduction is never used, since its CPU kernel
- * races where indices repeat.
+ * ScatterElements of gradients into zeros. Sums are done in float32 where the type is shorter: the CPU kernel
+ * refuses 16-bit sums, and they would lose what few bits there are. ScatterND with a reduction is never used,
+ * since its CPU kernel races where indices repeat.
  */
 export function scatterAlong(
   b: OpBuilder,

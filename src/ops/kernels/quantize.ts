@@ -4,7 +4,10 @@ import { fromNumbers, NDArray } from "../ndarray.ts";
 import { convertElements } from "./convert.ts";
 import { mapPair } from "./elementwise.ts";
 
-/** Which axis of an array a vector of zero points or scales belongs to: the one before last, the last, or the first. */
+/**
+ * Which axis of an array a vector of zero points or scales belongs to: the one before last, the last, or the
+ * first.
+ */
 export type Along = "rows" | "columns" | "first";
 
 /** `x - zero` in doubles; without a zero point, `x` in doubles. */

@@ -1,4 +1,6 @@
-/** Evaluation of operators that only move elements: every result element is one operand element, or a filler. */
+/**
+ * Evaluation of operators that only move elements: every result element is one operand element, or a filler.
+ */
 import { allocate, NDArray, stridesOf } from "../ndarray.ts";
 import { takeElements } from "./elementwise.ts";
 
@@ -16,8 +18,8 @@ export function countElements(shape: readonly number[]): number {
 }
 
 /**
- * Flat positions of a box: the sum of one offset per axis, in row-major order. An axis that says {@link nowhere} for an
- * index makes every position under it nowhere.
+ * Flat positions of a box: the sum of one offset per axis, in row-major order. An axis that says {@link
+ * nowhere} for an index makes every position under it nowhere.
  */
 export function boxOffsets(axes: readonly ArrayLike<number>[]): Int32Array<ArrayBuffer> {
   let offsets = Int32Array.of(0);
@@ -36,8 +38,8 @@ export function boxOffsets(axes: readonly ArrayLike<number>[]): Int32Array<Array
 }
 
 /**
- * Result whose element `[i, j...]` is the operand's `[picks[0][i], picks[1][j]...]`; a pick of {@link nowhere} gives the
- * filler, or 0 (empty text) without one.
+ * Result whose element `[i, j...]` is the operand's `[picks[0][i], picks[1][j]...]`; a pick of {@link
+ * nowhere} gives the filler, or 0 (empty text) without one.
  */
 export function pickAlongAxes(x: NDArray, picks: readonly ArrayLike<number>[], filler?: NDArray): NDArray {
   const strides = stridesOf(x.shape);

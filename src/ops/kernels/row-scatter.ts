@@ -1,4 +1,7 @@
-/** Sums rows into a table that coordinates point at, without ScatterND, whose CPU kernel races where rows repeat. */
+/**
+ * Sums rows into a table that coordinates point at, without ScatterND, whose CPU kernel races where rows
+ * repeat.
+ */
 import { operatorErrors } from "../../diagnostics/operator.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";

@@ -20,8 +20,8 @@ export interface Padded {
 }
 
 /**
- * The operand itself where its padding is known, else one with zeros around it, of auto_pad SAME_UPPER or SAME_LOWER with
- * strides on axes whose size is not known.
+ * The operand itself where its padding is known, else one with zeros around it, of auto_pad SAME_UPPER or
+ * SAME_LOWER with strides on axes whose size is not known.
  */
 export function explicitPadding(
   b: OpBuilder,

@@ -1,4 +1,6 @@
-/** Gradients of Scatter operators for every reduction, written from gathers and scatters at the same places. */
+/**
+ * Gradients of Scatter operators for every reduction, written from gathers and scatters at the same places.
+ */
 import { InternalError } from "../../diagnostics/define.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -49,8 +51,8 @@ export function scatterGradients(
 }
 
 /**
- * `y = x * product of updates`. The product of all other factors is taken with zeros left out and counted, so that it is
- * right where one factor is 0.
+ * `y = x * product of updates`. The product of all other factors is taken with zeros left out and counted, so
+ * that it is right where one factor is 0.
  */
 function productGradients(
   b: OpBuilder,

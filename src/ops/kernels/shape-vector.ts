@@ -1,4 +1,7 @@
-/** Shapes in emitted graphs: constants where sizes are known at compile time, else read from tensors at run time. */
+/**
+ * Shapes in emitted graphs: constants where sizes are known at compile time, else read from tensors at run
+ * time.
+ */
 import { InternalError } from "../../diagnostics/define.ts";
 import { type Dim, dimsEqual } from "../../ir/dim.ts";
 import { staticShape } from "../../ir/shape.ts";
@@ -30,7 +33,9 @@ export function sizesOf(value: Value, start = 0, end = shapeOf(value).length): S
   return Array.from({ length: Math.max(0, end - start) }, (_, index) => sizeAt(value, start + index));
 }
 
-/** The product of sizes, -1 where one is not known: for the one axis of a Reshape that the runtime may find. */
+/**
+ * The product of sizes, -1 where one is not known: for the one axis of a Reshape that the runtime may find.
+ */
 export function productOf(sizes: readonly Size[]): number {
   return sizes.some((size) => typeof size !== "number" || size < 0)
     ? -1
@@ -58,7 +63,10 @@ export function shapeVector(b: OpBuilder, sizes: readonly Size[]): Value {
   return parts.length === 0 ? b.ints([]) : b.concat(parts, 0);
 }
 
-/** Reshape by a constant wherever one says it: with -1 for one unknown size and 0 for sizes that stay in their place. */
+/**
+ * Reshape by a constant wherever one says it: with -1 for one unknown size and 0 for sizes that stay in their
+ * place.
+ */
 export function reshapeTo(b: OpBuilder, x: Value, sizes: readonly Size[]): Value {
   const numbers = sizes.filter((size) => typeof size === "number");
   if (numbers.length === sizes.length) {
@@ -77,20 +85,13 @@ export function reshapeLike(b: OpBuilder, x: Value, like: Value): Value {
 }
 
 /**
- * Gives a result of the rule at hand the shape of `like`, which the rule knows it to have where inference may not see it:
- * sizes that only meet at run time would make the driver compare shapes there.
+ * Gives a result of the rule at hand the shape of `like`, which the rule knows it to have where inference may
+ * not see it: sizes that only meet at run time would make the driver compare shapes there.
  */
 export function stateShape(value: Value, like: Value): Value {
   const [type, shape] = [value.tensorType, like.tensorType?.shape];
   if (type !== undefined && shape !== undefined) value.type = tensorType(type.dtype, shape);
   return value;
-}
-
-/** Zeros of the given sizes. */
-export function zeros(b: OpBuilder, sizes: readonly Size[], like: Value): Value {
-  const dtype = like.tensorType?.dtype;
-  if (dtype === undefined) throw new InternalError(`the type of "${like.name}" is not known here`);
-  return b.expand(b.scalar(0, dtype), shapeVector(b, sizes));
 }
 
 /** The value whose shape the sizes are, some of them as the numbers that they are known to be. */

@@ -35,7 +35,10 @@ export function clampSlice(size: number, start: number, end: number, step: numbe
 /** Bounds at or beyond this stand for "to the end" whatever the size, as exporters write them. */
 const endless = 2 ** 31 - 1;
 
-/** Number of elements that a slice of a symbolic axis takes; an unknown where the signs of bounds cannot be told. */
+/**
+ * Number of elements that a slice of a symbolic axis takes; an unknown where the signs of bounds cannot be
+ * told.
+ */
 export function sliceLength(size: Dim, start: Dim, end: Dim, step: number): Dim {
   if (typeof size === "number" && typeof start === "number" && typeof end === "number") {
     return clampSlice(size, start, end, step).count;
@@ -53,8 +56,9 @@ export function sliceLength(size: Dim, start: Dim, end: Dim, step: number): Dim 
 }
 
 /**
- * A bound as a position from the front, at most `most`. A symbolic bound on an axis of known size is taken to lie within
- * it: tables that are cut to the length at hand are long enough in every run whose results fit together.
+ * A bound as a position from the front, at most `most`. A symbolic bound on an axis of known size is taken to
+ * lie within it: tables that are cut to the length at hand are long enough in every run whose results fit
+ * together.
  */
 function boundAt(size: Dim, bound: Dim, most: Dim = size): Dim | undefined {
   if (typeof bound === "number" && bound >= endless) return most;

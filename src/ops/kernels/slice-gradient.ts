@@ -30,7 +30,9 @@ interface Margins {
   readonly after: number | Value;
 }
 
-/** The Pad that undoes a Slice of steps 1; undefined where axes or steps are others or known at run time only. */
+/**
+ * The Pad that undoes a Slice of steps 1; undefined where axes or steps are others or known at run time only.
+ */
 export function padSizes(
   b: OpBuilder,
   node: Node,

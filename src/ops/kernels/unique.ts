@@ -7,7 +7,8 @@ type Element = number | bigint | string;
 /**
  * Unique elements, or unique slices along an axis.
  *
- * @returns them, where each first occurs, which of them each one of the operand is, and how often each occurs.
+ * @returns them, where each first occurs, which of them each one of the operand is, and how often each
+ * occurs.
  */
 export function findUnique(
   x: NDArray,

@@ -10,7 +10,10 @@ import type { OpBuilder } from "../builder.ts";
 /** Nodes that all copies of a body may have together. */
 const mostNodes = 50_000;
 
-/** Puts a copy of a body at the builder's place and gives its results; what it reads from around it stays as it is. */
+/**
+ * Puts a copy of a body at the builder's place and gives its results; what it reads from around it stays as
+ * it is.
+ */
 export function copyBody(b: OpBuilder, body: Graph, inputs: readonly Value[]): Value[] {
   const map = new Map<Value, Value>();
   body.inputs.forEach((input, index) => {
@@ -27,7 +30,8 @@ export function copyBody(b: OpBuilder, body: Graph, inputs: readonly Value[]): V
 /**
  * The number of iterations, where as many copies of the body can be made.
  *
- * @throws DiagnosticError E_UNKNOWN_SIZE where it is not known, E_LONG_LOOP where the copies would be too many.
+ * @throws DiagnosticError E_UNKNOWN_SIZE where it is not known, E_LONG_LOOP where the copies would be too
+ * many.
  */
 export function countCopies(node: Node, body: Graph, iterations: Dim | undefined): number {
   if (typeof iterations !== "number")

@@ -1,4 +1,6 @@
-/** Sliding windows of convolutions and pools: padding, output sizes, and which elements each window covers. */
+/**
+ * Sliding windows of convolutions and pools: padding, output sizes, and which elements each window covers.
+ */
 import { InternalError } from "../../diagnostics/define.ts";
 import {
   addDims,
@@ -99,7 +101,8 @@ export function knownAxis(axis: WindowAxis): KnownAxis {
 }
 
 /**
- * Offsets of the elements that each window covers, {@link nowhere} for padding, as `windows x elements of the kernel`.
+ * Offsets of the elements that each window covers, {@link nowhere} for padding, as `windows x elements of the
+ * kernel`.
  *
  * @param sizes of the axes that the windows lie on; `counts` windows stand on each.
  */

@@ -4,8 +4,8 @@ import type { OpBuilder } from "../builder.ts";
 import { dtypeOf } from "../facts.ts";
 
 /**
- * Pad with zeros along some axes (all where they are left out). Done in float32 for bfloat16, for which no provider has a
- * kernel.
+ * Pad with zeros along some axes (all where they are left out). Done in float32 for bfloat16, for which no
+ * provider has a kernel.
  *
  * @param sizes counts before each axis, then after each; negative ones cut off.
  */
@@ -13,7 +13,10 @@ export function padZeros(b: OpBuilder, x: Value, sizes: Value, axes: Value | nul
   return inFloat32(b, [x], (wide) => b.op("Pad", [wide[0] ?? x, sizes, null, axes]));
 }
 
-/** Runs an operator that no provider has for bfloat16 in float32, which holds every value of it; other types as they are. */
+/**
+ * Runs an operator that no provider has for bfloat16 in float32, which holds every value of it; other types
+ * as they are.
+ */
 export function inFloat32(
   b: OpBuilder,
   operands: readonly Value[],
