@@ -74,6 +74,12 @@ export const verbs: readonly Verb[] = [
     load: async (terminal) => (await import("./opt.ts")).optCommand(terminal),
   },
   {
+    name: "bench",
+    summary: "time of training steps, as one line of JSON",
+    group: groups.know,
+    load: async (terminal) => (await import("./bench.ts")).benchCommand(terminal),
+  },
+  {
     name: "methods",
     summary: "methods, optimizers and losses, with formulas, options and bounds",
     group: groups.know,
