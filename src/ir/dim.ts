@@ -110,7 +110,9 @@ export function minDims(left: Dim, right: Dim): Dim {
 
 /** `ceil(left / right)`, by floor division. */
 export function ceilDivDims(left: Dim, right: Dim): Dim {
-  return floorDivDims(addDims(left, subDims(right, 1)), right);
+  // Shorter, and equal for whole numbers, where the divisor is known to be positive.
+  if (typeof right === "number" && right > 0) return floorDivDims(addDims(left, right - 1), right);
+  return mulDims(floorDivDims(mulDims(left, -1), right), -1);
 }
 
 /** Whether two dimensions are the same for every size of the axes; false says only that this is not proven. */

@@ -3,7 +3,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "./graph.ts";
 import type { Model } from "./model.ts";
 import type { Node } from "./node.ts";
-import type { Value } from "./value.ts";
+import type { Use, Value } from "./value.ts";
 
 /**
  * Throws at the first broken invariant of the main graph or a function body. Run after every pass in tests and
@@ -50,6 +50,15 @@ function verifyGraph(graph: Graph, outer: ReadonlySet<Value>): void {
     if (use === undefined || !output.uses.has(use))
       throw new InternalError(`output "${output.name}" lacks its use`);
   });
+  for (const value of defined) if (!outer.has(value)) for (const use of value.uses) verifyUse(value, use);
+}
+
+/** A reader that left its graph, or reads something else by now, would keep a value alive for ever. */
+function verifyUse(value: Value, use: Use): void {
+  const holder = use.kind === "operand" ? use.node : use.graph;
+  if (holder.useAt(use.index) !== use) throw new InternalError(`"${value.name}" holds a use that is over`);
+  if (use.kind === "operand" && use.node.graph === undefined)
+    throw new InternalError(`"${value.name}" is read by ${describe(use.node)}, which stands in no graph`);
 }
 
 function verifyNode(node: Node, graph: Graph, defined: ReadonlySet<Value>): void {
