@@ -1,7 +1,21 @@
 /** PEFT's rules for choosing modules by name (`check_target_module_exists`, `get_pattern_key`), reproduced exactly. */
 import { z } from "zod";
+import { compilePattern, fullMatch, isPattern } from "./pattern.ts";
 
-const names = z.union([z.string(), z.array(z.string()).transform((list) => [...new Set(list)])]);
+const expression = "expected a regular expression";
+
+/** A list of names, or one regular expression. */
+export const names = z
+  .union([z.string(), z.array(z.string()).transform((list) => [...new Set(list)])])
+  .refine((value) => typeof value !== "string" || isPattern(value), expression);
+
+/** Regular expressions, one or several. */
+const patterns = z
+  .union([z.string(), z.array(z.string())])
+  .refine((value) => [value].flat().every(isPattern), expression);
+
+/** A regular expression, such as the keys of `rank_pattern`. */
+export const pattern = z.string().refine(isPattern, expression);
 
 /** Options that nearly every method shares, under PEFT's names. */
 export const targetOptions = {
@@ -17,7 +31,10 @@ export const targetOptions = {
     .nullable()
     .default(null)
     .describe("only layers with these indices"),
-  layers_pattern: names.nullable().default(null).describe("name of the layer list that the indices count in"),
+  layers_pattern: patterns
+    .nullable()
+    .default(null)
+    .describe("name of the layer list that the indices count in"),
   modules_to_save: z
     .array(z.string())
     .nullable()
@@ -27,6 +44,34 @@ export const targetOptions = {
 
 /** The parsed values of {@link targetOptions}. */
 export type TargetOptions = z.output<z.ZodObject<typeof targetOptions>>;
+
+/**
+ * Refuses layers where they would have no effect, as PEFT does: beside one expression for all targets, or a name of the list
+ * of layers without indices into it.
+ */
+export function checkLayers(
+  context: z.core.ParsePayload<
+    Pick<TargetOptions, "target_modules" | "layers_to_transform" | "layers_pattern">
+  >,
+): void {
+  const { target_modules: targets, layers_to_transform: layers, layers_pattern: list } = context.value;
+  const refuse = (option: string, expected: string): void => {
+    context.issues.push({
+      code: "custom",
+      path: [option],
+      message: `expected ${expected}`,
+      input: context.value,
+    });
+  };
+  const [hasLayers, hasList] = [layers, list].map((value) => value !== null && [value].flat().length > 0);
+  if (typeof targets === "string") {
+    const reason = "nothing beside a single expression for target_modules; give a list of names";
+    if (hasLayers) refuse("layers_to_transform", reason);
+    else if (hasList) refuse("layers_pattern", reason);
+  } else if (hasList && !hasLayers) {
+    refuse("layers_pattern", "layers_to_transform beside it");
+  }
+}
 
 /** The word that stands for every linear layer but the output head. */
 export const allLinear = "all-linear";
@@ -59,9 +104,14 @@ function isInLayers(
 ): boolean {
   const wanted = layers === null ? [] : typeof layers === "number" ? [layers] : layers;
   if (wanted.length === 0) return true;
-  const lists = pattern === null || pattern.length === 0 ? ["[^.]*"] : [pattern].flat();
-  for (const list of lists) {
-    const index = new RegExp(`^.*?\\.${list}\\.(\\d+)\\.`).exec(path)?.[1];
+  const named = pattern === null ? [] : [pattern].flat().filter((list) => list !== "");
+  // A list of any name has to have a module around it, one that is named may stand at the top.
+  const found =
+    named.length === 0
+      ? [/^.*?\.[^.]*\.(?<index>\d+)\./]
+      : named.map((list) => compilePattern(list, "^(?:|.*?\\.)(?:{})\\.(?<index>\\d+)\\."));
+  for (const expression of found) {
+    const index = expression.exec(path)?.groups?.index;
     if (index !== undefined) return wanted.includes(Number(index));
   }
   return false;
@@ -69,16 +119,13 @@ function isInLayers(
 
 /** The value of the first key, in order, whose regular expression ends the path: `rank_pattern`, `alpha_pattern`. */
 export function matchPattern<T>(patterns: Readonly<Record<string, T>>, path: string): T | undefined {
-  const key = Object.keys(patterns).find((pattern) => new RegExp(`^(.*\\.)?(${pattern})$`).test(path));
+  const key = Object.keys(patterns).find((pattern) =>
+    compilePattern(pattern, "^(?:.*\\.)?(?:{})$").test(path),
+  );
   return key === undefined ? undefined : patterns[key];
 }
 
 /** Whether a module is saved whole: PEFT tests for a plain string suffix, also inside a segment. */
 export function isSaved(saved: readonly string[], path: string): boolean {
   return saved.some((name) => path.endsWith(name));
-}
-
-/** Python's `re.fullmatch`. */
-function fullMatch(pattern: string, text: string): boolean {
-  return new RegExp(`^(?:${pattern})$`).test(text);
 }

@@ -39,10 +39,7 @@ export function benchCommand(terminal: Terminal): Command {
       "line of JSON. Compare only figures of one machine, taken alternately.",
     examples: [
       ["bench model.onnx --batch 16 --seq 128 --steps 20 --threads 2", "random data"],
-      [
-        "bench model.onnx --data batches.npz --adapter DIR --modules-to-save none",
-        "batches and start of another program",
-      ],
+      ["bench model.onnx --data batches.npz --adapter DIR", "batches and start of another program"],
     ],
   })
     .usage("[options] <model>")
@@ -139,7 +136,7 @@ async function measure(
 }
 
 function randomBatches(trainer: Trainer, batch: number, seq: number): () => Batch {
-  const { dataset } = openData(trainer.artifact, { data: ["random"], axes: { seq } }, "train");
+  const { dataset } = openData(trainer.artifact, { data: ["random"], axes: { seq } });
   const batches = new Batches(dataset, {
     batch,
     order: "in-order",

@@ -41,11 +41,10 @@ export function evaluateCommand(terminal: Terminal): Command {
       });
       try {
         const { manifest } = trainer.artifact;
-        const { dataset } = openData(
-          trainer.artifact,
-          { ...dataOptions(options.data, options), labelNames: trainer.labelNames },
-          "evaluate",
-        );
+        const { dataset } = openData(trainer.artifact, {
+          ...dataOptions(options.data, options),
+          labelNames: trainer.labelNames,
+        });
         const metrics = await evaluateData(trainer, dataset, {
           batch,
           wanted: wantedFields(manifest),

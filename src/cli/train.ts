@@ -66,15 +66,11 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
   // Taken early, so that a second trainer hears of it before data is read.
   if (options.out === undefined) lockArtifact(artifact.folder)();
   terminal.progress("reading data");
-  const data = openData(artifact, dataOptions(options.data, options), "train");
+  const data = openData(artifact, dataOptions(options.data, options));
   const evaluation =
     options.evalData === undefined
       ? undefined
-      : openData(
-          artifact,
-          { ...dataOptions(options.evalData, options), labelNames: data.labelNames },
-          "evaluate",
-        );
+      : openData(artifact, { ...dataOptions(options.evalData, options), labelNames: data.labelNames });
   const progress = new TrainProgress(terminal);
   const stop = new StopSignal(() => terminal.note("stopping after this step; once more to quit at once"));
   try {
@@ -83,7 +79,6 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
       out: options.out,
       labelNames: data.labelNames,
       dataset: data.dataset,
-      overlapping: data.overlapping,
       evaluation: evaluation?.dataset,
       wanted: wantedFields(artifact.manifest),
       batch: options.batch,

@@ -44,8 +44,6 @@ export interface DataOptions {
 /** Data with what is worth telling of it. */
 export interface OpenedData {
   readonly dataset: Dataset;
-  /** Windows overlap, so that rows are drawn at random with repetition. */
-  readonly overlapping: boolean;
   readonly labelNames: readonly string[] | undefined;
   /** Inputs that were longer than the limit, among those used so far. */
   readonly cutRows: () => number;
@@ -73,11 +71,7 @@ function elementType(dtype: string): FieldRequest["dtype"] {
  *
  * @throws DiagnosticError `E_DATA_*`, `E_TOKENIZER`, and what the readers of the formats throw.
  */
-export function openData(
-  artifact: Artifact,
-  options: DataOptions,
-  purpose: "train" | "evaluate",
-): OpenedData {
+export function openData(artifact: Artifact, options: DataOptions): OpenedData {
   const [first = ""] = options.data;
   if (first === "random") {
     const dataset = new RandomRows(artifact.manifest, { seed: options.seed ?? 0, axes: options.axes ?? {} });
@@ -91,31 +85,21 @@ export function openData(
     options.textColumn === undefined &&
     artifact.manifest.task.name === "causal-lm"
   ) {
-    return openCorpus(options.data, tokenizer, limit ?? usualLength, purpose);
+    return openCorpus(options.data, tokenizer, limit ?? usualLength);
   }
   const table = readTable(first, options.header === undefined ? {} : { header: options.header });
   return openTable(artifact.manifest, table, tokenizer, limit, options);
 }
 
 function plain(dataset: Dataset): OpenedData {
-  return { dataset, overlapping: false, labelNames: undefined, cutRows: () => 0 };
+  return { dataset, labelNames: undefined, cutRows: () => 0 };
 }
 
-function openCorpus(
-  files: readonly string[],
-  tokenizer: Tokenizer,
-  length: number,
-  purpose: "train" | "evaluate",
-): OpenedData {
+/** Windows of one length that cover the text once an epoch. */
+function openCorpus(files: readonly string[], tokenizer: Tokenizer, length: number): OpenedData {
   const ids = encodeCorpus(tokenizer, files.map((file) => readText(file)).join("\n"));
-  const overlapping = purpose === "train";
   const source = files.map((file) => basename(file)).join(", ");
-  const dataset = new TokenWindows(ids, {
-    length: Math.min(length, ids.length),
-    stride: overlapping ? 1 : length,
-    source,
-  });
-  return { dataset, overlapping, labelNames: undefined, cutRows: () => 0 };
+  return plain(new TokenWindows(ids, { length: Math.min(length, ids.length), source }));
 }
 
 function openTable(
@@ -137,7 +121,7 @@ function openTable(
     ...(pair === undefined ? {} : { pair }),
     ...(maxLength === undefined ? {} : { maxLength }),
   });
-  return { dataset: rows, overlapping: false, labelNames: names, cutRows: () => rows.cutRows };
+  return { dataset: rows, labelNames: names, cutRows: () => rows.cutRows };
 }
 
 function tableLabels(

@@ -21,8 +21,6 @@ export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provi
   /** Folder for checkpoints and metrics; the artifact's own unless given. */
   readonly out?: string | undefined;
   readonly dataset: Dataset;
-  /** Rows overlap, so that an epoch draws them at random with repetition. */
-  readonly overlapping: boolean;
   readonly evaluation?: Dataset | undefined;
   readonly wanted: readonly FieldRequest[];
   /** Kept with every checkpoint, so that an evaluation reads labels as the training did. */
@@ -164,10 +162,10 @@ class TrainRun {
   }
 
   #batches(): Batches {
-    const { dataset, batch, overlapping, wanted, seed = 0 } = this.#options;
+    const { dataset, batch, wanted, seed = 0 } = this.#options;
     return new Batches(dataset, {
       batch,
-      order: overlapping ? "sampled" : "shuffled",
+      order: "shuffled",
       seed,
       dropLast: dataset.rows >= batch,
       wanted,

@@ -11,11 +11,10 @@ import { makeArtifact } from "./artifact.ts";
 
 function train(folder: string, options: Partial<TrainRunOptions> = {}): Promise<RunResult> {
   const artifact = Artifact.open(folder);
-  const { dataset, overlapping } = openData(artifact, { data: ["random"], axes: { seq: 5 } }, "train");
+  const { dataset } = openData(artifact, { data: ["random"], axes: { seq: 5 } });
   return trainArtifact({
     artifact: folder,
     dataset,
-    overlapping,
     wanted: wantedFields(artifact.manifest),
     batch: 2,
     steps: 8,
