@@ -2,32 +2,50 @@
 import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, type Initializer, kaimingUniform, normal } from "../../src/adapt/initializers.ts";
-import { matchPattern, targetOptions } from "../../src/adapt/targets.ts";
+import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
 import type { ConvSite, Site } from "../../src/analysis/sites.ts";
+import { InternalError } from "../../src/diagnostics/define.ts";
+import type { Value } from "../../src/ir/value.ts";
+import type { OpBuilder } from "../../src/ops/builder.ts";
 import { orthogonalPair } from "./init/orthogonal.ts";
+import { applyDora, magnitudeSpec, mergeDora } from "./parts/dora.ts";
 
-const options = z.strictObject({
-  r: z.int().min(1).default(8).describe("rank of the update"),
-  lora_alpha: z.number().default(8).describe("numerator of the scaling: lora_alpha / r"),
-  use_rslora: z.boolean().default(false).describe("scale by lora_alpha / sqrt(r) instead (arXiv:2312.03732)"),
-  lora_dropout: z.number().min(0).lt(1).default(0).describe("probability of dropping an input element of A"),
-  init_lora_weights: z
-    .union([z.boolean(), z.enum(["gaussian", "orthogonal"])])
-    .default(true)
-    .describe(
-      "true: A Kaiming uniform, B zero; gaussian: A normal with deviation 1/r; orthogonal: both, product zero; false: both random",
-    ),
-  bias: z
-    .enum(["none", "all", "lora_only"])
-    .default("none")
-    .describe("which biases of the base model are trained, too"),
-  rank_pattern: z
-    .record(z.string(), z.int().min(1))
-    .default({})
-    .describe("ranks by regular expression over the end of a path"),
-  alpha_pattern: z.record(z.string(), z.number()).default({}).describe("lora_alpha in the same way"),
-  ...targetOptions,
-});
+const options = z
+  .strictObject({
+    r: z.int().min(1).default(8).describe("rank of the update"),
+    lora_alpha: z.number().default(8).describe("numerator of the scaling: lora_alpha / r"),
+    use_rslora: z
+      .boolean()
+      .default(false)
+      .describe("scale by lora_alpha / sqrt(r) instead (arXiv:2312.03732)"),
+    lora_dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe("probability of dropping an input element of A"),
+    init_lora_weights: z
+      .union([z.boolean(), z.enum(["gaussian", "orthogonal"])])
+      .default(true)
+      .describe(
+        "true: A Kaiming uniform, B zero; gaussian: A normal with deviation 1/r; orthogonal: both, product zero; false: both random",
+      ),
+    bias: z
+      .enum(["none", "all", "lora_only"])
+      .default("none")
+      .describe("which biases of the base model are trained, too"),
+    rank_pattern: byPattern(z.int().min(1))
+      .default({})
+      .describe("ranks by regular expression over the end of a path"),
+    alpha_pattern: byPattern(z.number()).default({}).describe("lora_alpha in the same way"),
+    use_dora: z
+      .boolean()
+      .default(false)
+      .describe("learn the magnitude of each output apart from its direction (DoRA, arXiv:2402.09353)"),
+    lora_bias: z.boolean().default(false).describe("give B a trainable bias"),
+    ...targetOptions,
+  })
+  .check(checkLayers);
 
 type Options = z.output<typeof options>;
 
@@ -54,7 +72,6 @@ export default defineAdapter({
     kasa_config: null,
     layer_replication: null,
     loftq_config: {},
-    lora_bias: false,
     lora_ga_config: null,
     megatron_config: null,
     megatron_core: "megatron.core",
@@ -63,7 +80,6 @@ export default defineAdapter({
     target_parameters: null,
     trainable_token_indices: null,
     use_bdlora: null,
-    use_dora: false,
     use_qalora: false,
     velora_config: null,
   },
@@ -73,6 +89,12 @@ export default defineAdapter({
       return `rank ${o.r} is not a multiple of its ${site.groups} groups`;
     if (o.init_lora_weights === "orthogonal" && o.r % 2 !== 0)
       return `orthogonal initialisation needs an even rank, not ${o.r}`;
+    if (o.lora_bias && site.kind === "embedding") return "lora_bias is not defined for embeddings";
+    if (o.lora_bias && o.use_dora) return "lora_bias and use_dora exclude each other";
+    if (o.use_dora && o.init_lora_weights === false)
+      return "use_dora starts at the norms of the frozen weight, so init_lora_weights must not be false";
+    if (o.use_dora && site.kind === "conv" && site.groups > 1)
+      return "use_dora needs the product of both factors, and its convolution is grouped";
     return true;
   },
   optionsFor: (o, path) => ({
@@ -81,7 +103,7 @@ export default defineAdapter({
     lora_alpha: matchPattern(o.alpha_pattern, path) ?? o.lora_alpha,
   }),
   identityAtStart: (o) => o.init_lora_weights !== false,
-  parameters: (site, o): Record<"A" | "B", ParameterSpec> => {
+  parameters: (site, o): Record<string, ParameterSpec> => {
     const [a, b] = shapesOf(site, o.r);
     const suffix = site.kind === "embedding" ? "lora_embedding_" : "lora_";
     const end = site.kind === "embedding" ? "" : ".weight";
@@ -89,43 +111,76 @@ export default defineAdapter({
     return {
       A: { key: `${suffix}A${end}`, shape: a, init: initA, group: "lora_A" },
       B: { key: `${suffix}B${end}`, shape: b, init: initB, group: "lora_B" },
+      ...(o.lora_bias ? { bias: biasSpec(site, o) } : {}),
+      ...(o.use_dora ? { magnitude: magnitudeSpec(site) } : {}),
     };
   },
-  build: ({ site, x, y, params: { A, B }, options: o, b, dropout }) => {
-    const s = scalingOf(o);
-    switch (site.kind) {
-      case "linear": {
-        const down = b.matmul(dropout(x, o.lora_dropout), b.transpose(A, [1, 0]));
-        return b.add(y, b.matmul(down, b.mul(b.transpose(B, [1, 0]), s)));
-      }
-      case "conv": {
-        // A has the base layer's window and no groups; B is a 1x1 convolution with the base layer's groups.
-        const down = b.op("Conv", [dropout(x, o.lora_dropout), A], windowOf(site));
-        return b.add(y, b.op("Conv", [down, b.mul(B, s)], { group: site.groups }));
-      }
-      case "embedding": {
-        const rows = b.gather(b.transpose(A, [1, 0]), x);
-        return b.add(y, b.matmul(rows, b.mul(b.transpose(B, [1, 0]), s)));
-      }
-    }
+  build: (context) => {
+    const { site, x, y, params, options: o, b, dropout } = context;
+    const { A, B } = factorsOf(params);
+    const dropped = site.kind === "embedding" ? x : dropout(x, o.lora_dropout);
+    const update = updateOf(site, dropped, params, o, b);
+    if (params.magnitude === undefined) return b.add(y, update);
+    const parts = { magnitude: params.magnitude, delta: deltaOf(site, A, B, o, b), update };
+    return applyDora(context, { ...parts, dropped: dropped === x ? undefined : dropped }, b);
   },
-  merge: ({ site, weight, params: { A, B }, options: o, b }) => {
-    const s = scalingOf(o);
-    switch (site.kind) {
-      case "linear":
-        return { weight: b.add(weight, b.mul(b.matmul(B, A), s)) };
-      case "embedding":
-        return { weight: b.add(weight, b.mul(b.transpose(b.matmul(B, A), [1, 0]), s)) };
-      case "conv": {
-        if (site.groups > 1) return "its convolution is grouped, while A is not";
-        const flatB = b.reshape(B, [site.outChannels, o.r]);
-        const product = b.matmul(flatB, b.reshape(A, [o.r, -1]));
-        const delta = b.reshape(product, [site.outChannels, site.inChannels, ...site.kernel]);
-        return { weight: b.add(weight, b.mul(delta, s)) };
-      }
-    }
+  merge: ({ site, weight, bias, params, options: o, b }) => {
+    if (site.kind === "conv" && site.groups > 1) return "its convolution is grouped, while A is not";
+    const { A, B } = factorsOf(params);
+    const delta = deltaOf(site, A, B, o, b);
+    if (params.magnitude !== undefined)
+      return { weight: mergeDora(site, weight, { magnitude: params.magnitude, delta }, b) };
+    const merged = { weight: b.add(weight, delta) };
+    if (params.bias === undefined) return merged;
+    if (bias === undefined) return "it has no bias that the one of B could be added to";
+    return { ...merged, bias: b.add(bias, b.mul(params.bias, scalingOf(o))) };
   },
 });
+
+type Params = Readonly<Record<string, Value>>;
+
+function factorsOf({ A, B }: Params): { A: Value; B: Value } {
+  if (A === undefined || B === undefined) throw new InternalError("LoRA without its factors");
+  return { A, B };
+}
+
+/** s (B A x + bias of B), with `x` after dropout. */
+function updateOf(site: Site, x: Value, params: Params, o: Options, b: OpBuilder): Value {
+  const { A, B } = factorsOf(params);
+  const s = scalingOf(o);
+  const bias = params.bias === undefined ? undefined : b.mul(params.bias, s);
+  switch (site.kind) {
+    case "linear": {
+      const down = b.matmul(x, b.transpose(A, [1, 0]));
+      const up = b.matmul(down, b.mul(b.transpose(B, [1, 0]), s));
+      return bias === undefined ? up : b.add(up, bias);
+    }
+    case "conv": {
+      // A has the base layer's window and no groups; B is a 1x1 convolution with the base layer's groups.
+      const down = b.op("Conv", [x, A], windowOf(site));
+      return b.op("Conv", [down, b.mul(B, s), bias ?? null], { group: site.groups });
+    }
+    case "embedding":
+      return b.matmul(b.gather(b.transpose(A, [1, 0]), x), b.mul(b.transpose(B, [1, 0]), s));
+  }
+}
+
+/** s B A in the layout of the weight. */
+function deltaOf(site: Site, A: Value, B: Value, o: Options, b: OpBuilder): Value {
+  const s = scalingOf(o);
+  if (site.kind === "linear") return b.mul(b.matmul(B, A), s);
+  if (site.kind === "embedding") return b.mul(b.transpose(b.matmul(B, A), [1, 0]), s);
+  const product = b.matmul(b.reshape(B, [site.outChannels, o.r]), b.reshape(A, [o.r, -1]));
+  return b.mul(b.reshape(product, [site.outChannels, site.inChannels, ...site.kernel]), s);
+}
+
+function biasSpec(site: Site, o: Options): ParameterSpec {
+  const size = site.kind === "linear" ? site.outFeatures : site.kind === "conv" ? site.outChannels : 0;
+  // PyTorch's default of a bias, like that of the weight, depends on what one output reads.
+  const fan = site.kind === "conv" ? o.r / site.groups : o.r;
+  const init = o.init_lora_weights === false ? kaimingUniform(fan) : filled(0);
+  return { key: "lora_B.bias", shape: [size], init, group: "lora_B" };
+}
 
 function shapesOf(site: Site, r: number): [readonly number[], readonly number[]] {
   switch (site.kind) {

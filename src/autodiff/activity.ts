@@ -3,6 +3,7 @@ import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
+import { isDetached } from "../ops/detach.ts";
 import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 
@@ -13,7 +14,7 @@ import { opOf } from "../ops/registry.ts";
 export function activeValues(graph: Graph, variables: Iterable<Value>): Set<Value> {
   const active = new Set<Value>(variables);
   for (const node of graph.nodes()) {
-    if (opOf(node)?.gradient.kind === "zero" || !readsActive(node, active)) continue;
+    if (opOf(node)?.gradient.kind === "zero" || isDetached(node) || !readsActive(node, active)) continue;
     for (const output of node.outputs) if (output !== null && mayCarryGradient(output)) active.add(output);
   }
   return active;

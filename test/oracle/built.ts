@@ -28,6 +28,10 @@ const built: ReadonlySet<string> = new Set([
   "lora-accumulate-tokens",
   "lora-bf16",
   "lora-fp16",
+  "lora-dora",
+  "lora-dora-embedding",
+  "lora-dora-rslora",
+  "lora-bias",
 ]);
 
 export function isBuilt(name: string): boolean {

@@ -1,0 +1,40 @@
+/** Starting values that depend on the frozen weight of a site. */
+import type { Site } from "../analysis/sites.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { fromTensor } from "../ops/ndarray.ts";
+import type { Initializer } from "./initializers.ts";
+
+/** A weight in PyTorch's layout, row-major: (rows, columns), where all axes behind the first count as columns. */
+interface WeightMatrix {
+  readonly rows: number;
+  readonly columns: number;
+  readonly at: (row: number, column: number) => number;
+}
+
+function readWeight({ path, weight }: Site): WeightMatrix {
+  const tensor = weight.value.initializer;
+  if (tensor === undefined) throw new InternalError(`the weight of "${path}" has no data`);
+  const { numbers, shape } = fromTensor(tensor);
+  const [first = 0, ...rest] = shape;
+  const second = rest.reduce((product, dim) => product * dim, 1);
+  if (weight.storedAs === "torch") {
+    return { rows: first, columns: second, at: (row, column) => numbers[row * second + column] ?? 0 };
+  }
+  return { rows: second, columns: first, at: (row, column) => numbers[column * second + row] ?? 0 };
+}
+
+/** Euclidean norms of the weight over everything but its output axis: one per output feature, channel or table column. */
+export function outputNorms(site: Site): Initializer {
+  return () => {
+    const { rows, columns, at } = readWeight(site);
+    const byColumn = site.kind === "embedding";
+    const sums = new Float64Array(byColumn ? columns : rows);
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const index = byColumn ? column : row;
+        sums[index] = (sums[index] ?? 0) + at(row, column) ** 2;
+      }
+    }
+    return Float32Array.from(sums, Math.sqrt);
+  };
+}
