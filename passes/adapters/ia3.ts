@@ -2,31 +2,43 @@
 import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
-import { targetOptions } from "../../src/adapt/targets.ts";
+import { fullMatch } from "../../src/adapt/pattern.ts";
+import { names, targetOptions } from "../../src/adapt/targets.ts";
 import type { Site } from "../../src/analysis/sites.ts";
 
 const { target_modules, exclude_modules, modules_to_save } = targetOptions;
 
-const options = z.strictObject({
-  feedforward_modules: z
-    .union([z.string(), z.array(z.string())])
-    .nullable()
-    .default(null)
-    .describe(
-      "targets whose inputs are scaled instead of their outputs; matched by plain suffix, or as a regular expression",
-    ),
-  init_ia3_weights: z.boolean().default(true).describe("true: factors start at 1; false: normal"),
-  target_modules,
-  exclude_modules,
-  modules_to_save,
-});
+const options = z
+  .strictObject({
+    feedforward_modules: names
+      .nullable()
+      .default(null)
+      .describe(
+        "targets whose inputs are scaled instead of their outputs; matched by plain suffix, or as a regular expression",
+      ),
+    init_ia3_weights: z.boolean().default(true).describe("true: factors start at 1; false: normal"),
+    target_modules,
+    exclude_modules,
+    modules_to_save,
+  })
+  .check(({ value: { target_modules: targets, feedforward_modules: inner }, issues }) => {
+    // As PEFT does: a module that is no target would silently not be adapted at all.
+    if (!Array.isArray(targets) || !Array.isArray(inner)) return;
+    if (inner.every((name) => targets.includes(name))) return;
+    issues.push({
+      code: "custom",
+      path: ["feedforward_modules"],
+      message: "expected some of target_modules",
+      input: inner,
+    });
+  });
 
 type Options = z.output<typeof options>;
 
 /** PEFT tests a list by plain string suffix, without a dot. */
 function isFeedforward({ feedforward_modules: modules }: Options, path: string): boolean {
   if (modules === null) return false;
-  if (typeof modules === "string") return new RegExp(`^(?:${modules})$`).test(path);
+  if (typeof modules === "string") return fullMatch(modules, path);
   return modules.some((name) => path.endsWith(name));
 }
 

@@ -14,8 +14,12 @@ const patterns = z
   .union([z.string(), z.array(z.string())])
   .refine((value) => [value].flat().every(isPattern), expression);
 
-/** A regular expression, such as the keys of `rank_pattern`. */
-export const pattern = z.string().refine(isPattern, expression);
+/** Values by regular expression over the end of a path, such as `rank_pattern`. */
+export function byPattern<V extends z.ZodType>(value: V): z.ZodRecord<z.ZodString, V> {
+  return z
+    .record(z.string(), value)
+    .refine((record) => Object.keys(record).every(isPattern), "expected regular expressions as keys");
+}
 
 /** Options that nearly every method shares, under PEFT's names. */
 export const targetOptions = {
@@ -104,14 +108,13 @@ function isInLayers(
 ): boolean {
   const wanted = layers === null ? [] : typeof layers === "number" ? [layers] : layers;
   if (wanted.length === 0) return true;
-  const named = pattern === null ? [] : [pattern].flat().filter((list) => list !== "");
-  // A list of any name has to have a module around it, one that is named may stand at the top.
-  const found =
-    named.length === 0
-      ? [/^.*?\.[^.]*\.(?<index>\d+)\./]
-      : named.map((list) => compilePattern(list, "^(?:|.*?\\.)(?:{})\\.(?<index>\\d+)\\."));
-  for (const expression of found) {
-    const index = expression.exec(path)?.groups?.index;
+  // A list of any name has to have a module around it; one that is named may stand at the top.
+  const lists =
+    pattern === null || pattern.length === 0
+      ? [compilePattern("[^.]*", "^.*?\\.{}\\.(?<index>\\d+)\\.")]
+      : [pattern].flat().map((list) => compilePattern(list, "^(?:(?:^|.*?\\.){}\\.(?<index>\\d+)\\.)"));
+  for (const list of lists) {
+    const index = list.exec(path)?.groups?.index;
     if (index !== undefined) return wanted.includes(Number(index));
   }
   return false;
@@ -119,9 +122,7 @@ function isInLayers(
 
 /** The value of the first key, in order, whose regular expression ends the path: `rank_pattern`, `alpha_pattern`. */
 export function matchPattern<T>(patterns: Readonly<Record<string, T>>, path: string): T | undefined {
-  const key = Object.keys(patterns).find((pattern) =>
-    compilePattern(pattern, "^(?:.*\\.)?(?:{})$").test(path),
-  );
+  const key = Object.keys(patterns).find((pattern) => compilePattern(pattern, "^(.*\\.)?({})$").test(path));
   return key === undefined ? undefined : patterns[key];
 }
 
