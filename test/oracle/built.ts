@@ -32,6 +32,11 @@ const built: ReadonlySet<string> = new Set([
   "lora-dora-embedding",
   "lora-dora-rslora",
   "lora-bias",
+  "road",
+  "road-2",
+  "road-4",
+  "fourierft",
+  "fourierft-zero",
 ]);
 
 export function isBuilt(name: string): boolean {
