@@ -7,7 +7,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
-import type { BoundAdapter } from "./define.ts";
+import type { BoundAdapter, Merged } from "./define.ts";
 import { addParameter, keyPrefix } from "./parameters.ts";
 import { basePath } from "./select.ts";
 
@@ -66,7 +66,7 @@ function attachToSite(
     params,
     b,
     weight: () => torchWeight(b, site),
-    base: (x) => applyBase(b, site, x),
+    base: (x, weights = {}) => applyBase(b, site, x, weights),
     dropout: (x, p) => (p > 0 && dropout !== undefined ? dropout(b, x, p) : x),
   });
   const name = site.y.name;
@@ -82,18 +82,27 @@ function torchWeight(b: OpBuilder, { weight }: Site): Value {
   return weight.storedAs === "torch" ? weight.value : b.transpose(weight.value, [1, 0]);
 }
 
-/** A second copy of the site's nodes, from its input to its biased output, on another input. */
-function applyBase(b: OpBuilder, site: Site, x: Value): Value {
+/** A second copy of the site's nodes, from its input to its biased output, on another input or with other weights. */
+function applyBase(b: OpBuilder, site: Site, x: Value, weights: Merged): Value {
   const map = new Map<Value, Value>([[site.x, x]]);
   const nodes: Node[] = [site.node];
   if (site.y.producer !== undefined && site.y.producer !== site.node) nodes.push(site.y.producer);
   for (const node of nodes) {
     const copy = cloneNode(node, map);
     for (const output of copy.outputs) if (output !== null) output.name = "";
+    replaceParameters(b, site, node, copy, weights);
     b.graph.insert(copy, b.before);
     inferNode(copy, b.opset);
   }
   const result = map.get(site.y);
   if (result === undefined) throw new InternalError(`the copy of site "${site.path}" has no result`);
   return result;
+}
+
+function replaceParameters(b: OpBuilder, site: Site, from: Node, copy: Node, { weight, bias }: Merged): void {
+  if (weight !== undefined && site.weight.reader === from) {
+    const flips = site.kind === "linear" && !(from.op === "Gemm" && from.int("transB", 0) !== 0);
+    copy.setInput(site.weight.operand, flips ? b.transpose(weight, [1, 0]) : weight);
+  }
+  if (bias !== undefined && site.bias?.reader === from) copy.setInput(site.bias.operand, bias);
 }

@@ -23,6 +23,29 @@ function readWeight({ path, weight }: Site): WeightMatrix {
   return { rows: second, columns: first, at: (row, column) => numbers[column * second + row] ?? 0 };
 }
 
+/** Shape of the weight in PyTorch's layout. */
+export function weightShape({ weight }: Site): readonly number[] {
+  const dims = weight.value.initializer?.dims ?? [];
+  return weight.storedAs === "torch" ? dims : [...dims].reverse();
+}
+
+/** The weight itself, in PyTorch's layout. */
+export function baseWeight(site: Site): Initializer {
+  return () => {
+    const { rows, columns, at } = readWeight(site);
+    return Float32Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns));
+  };
+}
+
+/** The bias itself. */
+export function baseBias({ path, bias }: Site): Initializer {
+  return () => {
+    const tensor = bias?.value.initializer;
+    if (tensor === undefined) throw new InternalError(`the bias of "${path}" has no data`);
+    return Float32Array.from(fromTensor(tensor).numbers);
+  };
+}
+
 /** Euclidean norms of the weight over everything but its output axis: one per output feature, channel or table column. */
 export function outputNorms(site: Site): Initializer {
   return () => {

@@ -26,8 +26,8 @@ export interface SiteView {
   readonly y: Value;
   /** The frozen weight in PyTorch's layout: (out, in), (out, in/groups, kernel...), (rows, width). */
   readonly weight: () => Value;
-  /** The base module applied to another input of the same kind. */
-  readonly base: (x: Value) => Value;
+  /** The base module applied to another input of the same kind, or with other weights in PyTorch's layout. */
+  readonly base: (x: Value, weights?: Merged) => Value;
 }
 
 export interface BuildContext<O, K extends string> extends SiteView {

@@ -61,13 +61,16 @@ export class ModuleTree {
     return lastSegment(named) === lastSegment(called) || !isTiedUse(weight) ? named : called;
   }
 
+  /** Puts missing parents before a path, by the longest part of it that the tree knows under one name only. */
   #complete(path: string): string {
-    if (this.#paths.has(path)) return path;
-    const parent = path.slice(0, Math.max(0, path.lastIndexOf(".")));
-    if (parent === "" || this.#paths.has(parent)) return path;
-    const candidates = [...this.#paths].filter((known) => known.endsWith(`.${parent}`));
-    const [only] = candidates;
-    return only === undefined || candidates.length > 1 ? path : `${only}${path.slice(parent.length)}`;
+    for (let part = path; part !== ""; part = part.slice(0, Math.max(0, part.lastIndexOf(".")))) {
+      if (this.#paths.has(part)) return path;
+      // A module of its own is too common a name to tell where it stands.
+      const candidates = part === path ? [] : [...this.#paths].filter((known) => known.endsWith(`.${part}`));
+      const [only, another] = candidates;
+      if (only !== undefined) return another === undefined ? `${only}${path.slice(part.length)}` : path;
+    }
+    return path;
   }
 }
 

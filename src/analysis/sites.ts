@@ -1,4 +1,5 @@
 /** Finds the modules of a model that adapters attach to: linear layers, convolutions, embeddings and norms. */
+import { InternalError } from "../diagnostics/define.ts";
 import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -6,6 +7,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { opOf } from "../ops/registry.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
+import { normSite } from "./norm-site.ts";
 
 /** How the file stores a weight relative to PyTorch's layout of the same module. */
 export type StoredAs = "torch" | "transposed";
@@ -57,10 +59,25 @@ export interface EmbeddingSite extends SiteBase {
   readonly width: number;
 }
 
+/** `y = normalized(x) * weight + bias` over the last axis. */
+export interface NormSite extends SiteBase {
+  readonly kind: "norm";
+  readonly features: number;
+}
+
+/** A module with a weight of at least two axes. */
+export type LayerSite = LinearSite | ConvSite | EmbeddingSite;
+
 /** A module of the source model that adapters can attach to. */
-export type Site = LinearSite | ConvSite | EmbeddingSite;
+export type Site = LayerSite | NormSite;
 
 export type SiteKind = Site["kind"];
+
+/** For methods that do not declare `norm` among their sites, and so are never given one. */
+export function requireLayer(site: Site): LayerSite {
+  if (site.kind === "norm") throw new InternalError(`"${site.path}" is a norm`);
+  return site;
+}
 
 /** Every site of a graph, in execution order. Sites whose path cannot be recovered are named after their weight or node. */
 export function findSites(graph: Graph): Site[] {
@@ -68,7 +85,8 @@ export function findSites(graph: Graph): Site[] {
   const sites: Site[] = [];
   const taken = new Map<string, number>();
   for (const node of graph.nodes()) {
-    const site = linearSite(node, tree) ?? convSite(node, tree) ?? embeddingSite(node, tree);
+    const site =
+      linearSite(node, tree) ?? convSite(node, tree) ?? embeddingSite(node, tree) ?? normSite(node, tree);
     if (site === undefined) continue;
     // A shared module is called more than once: each further call is a site of its own behind the first.
     const count = taken.get(site.path) ?? 0;
@@ -79,7 +97,8 @@ export function findSites(graph: Graph): Site[] {
 }
 
 /** Site that makes an output: the last product before it, with nothing but biases, casts and movement in between. */
-export function findHead(sites: readonly Site[], output: Value): Site | undefined {
+export function findHead(allSites: readonly Site[], output: Value): Site | undefined {
+  const sites = allSites.filter(({ kind }) => kind !== "norm");
   const byResult = new Map(sites.map((site) => [site.y, site]));
   const byNode = new Map(sites.map((site) => [site.node.output(), site]));
   for (let value: Value | undefined = output; value !== undefined; value = passedThrough(value)) {

@@ -1,8 +1,6 @@
 /** `evaluate`: metrics of an artifact's task on a data set. */
 import type { Command } from "commander";
-import { evaluateData } from "../runtime/evaluate-run.ts";
-import { openData, wantedFields } from "../runtime/open-data.ts";
-import { Trainer } from "../runtime/trainer.ts";
+import { evaluate } from "../runtime/train-files.ts";
 import { addDataOptions, type DataFlags, dataOptions } from "./data-options.ts";
 import { providerOption, threadsOption } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -33,34 +31,17 @@ export function evaluateCommand(terminal: Terminal): Command {
     .addOption(threadsOption())
     .addOption(providerOption())
     .action(async (folder: string, options: EvaluateOptions) => {
-      const { checkpoint, threads, provider, batch } = options;
-      const trainer = await Trainer.open(folder, {
-        threads,
-        provider,
+      const { checkpoint, threads, provider, batch, json } = options;
+      const result = await evaluate(folder, {
+        ...dataOptions(options.data, options),
+        ...{ threads, provider, batch },
         ...(checkpoint === undefined ? {} : { checkpoint }),
+        onProgress: (done, total) => terminal.progress(`${done}/${total} batches`),
       });
-      try {
-        const { manifest } = trainer.artifact;
-        const { dataset } = openData(trainer.artifact, {
-          ...dataOptions(options.data, options),
-          labelNames: trainer.labelNames,
-        });
-        const metrics = await evaluateData(trainer, dataset, {
-          batch,
-          wanted: wantedFields(manifest),
-          onProgress: (done, total) => terminal.progress(`${done}/${total} batches`),
-          ...(options.data[0] === "random" ? { rows: batch * 4 } : {}),
-        });
-        terminal.result(
-          options.json,
-          { ok: true, task: manifest.task.name, step: trainer.updates, metrics },
-          () =>
-            Object.entries(metrics)
-              .map(([name, value]) => `${name.padEnd(12)} ${value.toFixed(4)}`)
-              .join("\n"),
-        );
-      } finally {
-        await trainer.close();
-      }
+      terminal.result(json, { ok: true, ...result }, () =>
+        Object.entries(result.metrics)
+          .map(([name, value]) => `${name.padEnd(12)} ${value.toFixed(4)}`)
+          .join("\n"),
+      );
     });
 }

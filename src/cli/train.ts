@@ -1,9 +1,7 @@
 /** `train`: trains an artifact on text, tables, arrays or random data. */
 import type { Command } from "commander";
-import { Artifact } from "../runtime/artifact.ts";
-import { lockArtifact } from "../runtime/lock.ts";
-import { openData, wantedFields } from "../runtime/open-data.ts";
-import { type RunResult, trainArtifact } from "../runtime/train-run.ts";
+import { type TrainFilesResult, train } from "../runtime/train-files.ts";
+import type { RunResult } from "../runtime/train-run.ts";
 import { addDataOptions, type DataFlags, dataOptions } from "./data-options.ts";
 import { plural } from "./numbers.ts";
 import { providerOption, threadsOption, wholeNumber } from "./options.ts";
@@ -61,45 +59,26 @@ export function trainCommand(terminal: Terminal): Command {
     });
 }
 
-async function run(folder: string, options: TrainOptions, terminal: Terminal): Promise<RunResult> {
-  const artifact = Artifact.open(folder);
-  // Taken early, so that a second trainer hears of it before data is read.
-  if (options.out === undefined) lockArtifact(artifact.folder)();
-  terminal.progress("reading data");
-  const data = openData(artifact, dataOptions(options.data, options));
-  const evaluation =
-    options.evalData === undefined
-      ? undefined
-      : openData(artifact, { ...dataOptions(options.evalData, options), labelNames: data.labelNames });
+async function run(folder: string, options: TrainOptions, terminal: Terminal): Promise<TrainFilesResult> {
   const progress = new TrainProgress(terminal);
   const stop = new StopSignal(() => terminal.note("stopping after this step; once more to quit at once"));
+  const { out, steps, epochs, evalEvery, saveEvery, keep, resume, threads, provider, batch, evalData } =
+    options;
   try {
-    const result = await trainArtifact({
-      artifact: artifact.folder,
-      out: options.out,
-      labelNames: data.labelNames,
-      dataset: data.dataset,
-      evaluation: evaluation?.dataset,
-      wanted: wantedFields(artifact.manifest),
-      batch: options.batch,
-      steps: options.steps,
-      epochs: options.epochs,
-      evalEvery: options.evalEvery,
-      saveEvery: options.saveEvery,
-      keep: options.keep,
-      resume: options.resume,
-      seed: options.seed,
-      threads: options.threads,
-      provider: options.provider,
-      evalRows: options.evalData?.[0] === "random" ? options.batch * 4 : undefined,
+    terminal.progress("reading data");
+    const result = await train(folder, {
+      ...dataOptions(options.data, options),
+      ...{ out, steps, epochs, evalEvery, saveEvery, keep, resume, threads, provider, batch, evalData },
       onStart: (facts) => progress.start(facts),
       onStep: (step, facts) => progress.step(step, facts),
       onEvaluation: (step, metrics) => progress.evaluated(step, metrics),
       shouldStop: () => stop.requested,
     });
-    const cut = data.cutRows();
-    if (cut > 0)
-      terminal.note(`${plural(cut, "input")} longer than the limit ${cut === 1 ? "was" : "were"} cut`);
+    const { cutInputs } = result;
+    if (cutInputs > 0) {
+      const verb = cutInputs === 1 ? "was" : "were";
+      terminal.note(`${plural(cutInputs, "input")} longer than the limit ${verb} cut`);
+    }
     return result;
   } finally {
     terminal.clearProgress();

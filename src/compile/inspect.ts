@@ -142,6 +142,8 @@ function shapeFacts(site: Site): Pick<ModuleInfo, "in" | "out" | "kernel" | "gro
       return { in: site.inChannels, out: site.outChannels, kernel: site.kernel, groups: site.groups };
     case "embedding":
       return { in: site.rows, out: site.width };
+    case "norm":
+      return { in: site.features, out: site.features };
   }
 }
 

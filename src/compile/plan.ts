@@ -97,7 +97,10 @@ function modulesToSave(
   if (!tasksWithHead.has(task)) return undefined;
   // Where nothing but the head could be adapted, all-linear adapts it: training it whole would leave nothing.
   const isInner = (site: Site): boolean =>
-    site.kind !== "embedding" && site !== head && !headNames.some((name) => basePath(site).endsWith(name));
+    site.kind !== "embedding" &&
+    site.kind !== "norm" &&
+    site !== head &&
+    !headNames.some((name) => basePath(site).endsWith(name));
   if (wantsAllLinear(settings) && !sites.some(isInner)) return undefined;
   if (sites.some((site) => headNames.some((name) => basePath(site).endsWith(name)))) return headNames;
   return head === undefined ? undefined : [basePath(head)];

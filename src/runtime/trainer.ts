@@ -14,7 +14,7 @@ export interface TrainerOptions extends RunOptions {
   /** Folder of a checkpoint to start from; the newest one, or the starting state, unless given. `false` for the latter. */
   readonly checkpoint?: string | false;
   /** Seed of dropout; that of the manifest unless given. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Updates of the whole run, for schedules without a length of their own. */
   readonly totalSteps?: number;
 }
