@@ -5,6 +5,7 @@ import { filled, normal } from "../../src/adapt/initializers.ts";
 import { fullMatch } from "../../src/adapt/pattern.ts";
 import { names, targetOptions } from "../../src/adapt/targets.ts";
 import type { Site } from "../../src/analysis/sites.ts";
+import { InternalError } from "../../src/diagnostics/define.ts";
 
 const { target_modules, exclude_modules, modules_to_save } = targetOptions;
 
@@ -47,7 +48,7 @@ function shapeOf(site: Site, feedforward: boolean): readonly number[] {
     return [1, feedforward ? site.inChannels : site.outChannels, ...site.kernel.map(() => 1)];
   }
   if (site.kind === "linear") return feedforward ? [1, site.inFeatures] : [site.outFeatures, 1];
-  return [site.width];
+  throw new InternalError(`"${site.path}" is neither linear nor a convolution`);
 }
 
 export default defineAdapter({

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, type Initializer, kaimingUniform, normal } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import type { ConvSite, Site } from "../../src/analysis/sites.ts";
+import { type ConvSite, type LayerSite, requireLayer } from "../../src/analysis/sites.ts";
 import { InternalError } from "../../src/diagnostics/define.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
@@ -103,7 +103,8 @@ export default defineAdapter({
     lora_alpha: matchPattern(o.alpha_pattern, path) ?? o.lora_alpha,
   }),
   identityAtStart: (o) => o.init_lora_weights !== false,
-  parameters: (site, o): Record<string, ParameterSpec> => {
+  parameters: (anySite, o): Record<string, ParameterSpec> => {
+    const site = requireLayer(anySite);
     const [a, b] = shapesOf(site, o.r);
     const suffix = site.kind === "embedding" ? "lora_embedding_" : "lora_";
     const end = site.kind === "embedding" ? "" : ".weight";
@@ -116,15 +117,17 @@ export default defineAdapter({
     };
   },
   build: (context) => {
-    const { site, x, y, params, options: o, b, dropout } = context;
+    const { x, y, params, options: o, b, dropout } = context;
+    const site = requireLayer(context.site);
     const { A, B } = factorsOf(params);
     const dropped = site.kind === "embedding" ? x : dropout(x, o.lora_dropout);
     const update = updateOf(site, dropped, params, o, b);
     if (params.magnitude === undefined) return b.add(y, update);
     const parts = { magnitude: params.magnitude, delta: deltaOf(site, A, B, o, b), update };
-    return applyDora(context, { ...parts, dropped: dropped === x ? undefined : dropped }, b);
+    return applyDora({ ...context, site }, { ...parts, dropped: dropped === x ? undefined : dropped }, b);
   },
-  merge: ({ site, weight, bias, params, options: o, b }) => {
+  merge: ({ site: anySite, weight, bias, params, options: o, b }) => {
+    const site = requireLayer(anySite);
     if (site.kind === "conv" && site.groups > 1) return "its convolution is grouped, while A is not";
     const { A, B } = factorsOf(params);
     const delta = deltaOf(site, A, B, o, b);
@@ -145,7 +148,7 @@ function factorsOf({ A, B }: Params): { A: Value; B: Value } {
 }
 
 /** s (B A x + bias of B), with `x` after dropout. */
-function updateOf(site: Site, x: Value, params: Params, o: Options, b: OpBuilder): Value {
+function updateOf(site: LayerSite, x: Value, params: Params, o: Options, b: OpBuilder): Value {
   const { A, B } = factorsOf(params);
   const s = scalingOf(o);
   const bias = params.bias === undefined ? undefined : b.mul(params.bias, s);
@@ -166,7 +169,7 @@ function updateOf(site: Site, x: Value, params: Params, o: Options, b: OpBuilder
 }
 
 /** s B A in the layout of the weight. */
-function deltaOf(site: Site, A: Value, B: Value, o: Options, b: OpBuilder): Value {
+function deltaOf(site: LayerSite, A: Value, B: Value, o: Options, b: OpBuilder): Value {
   const s = scalingOf(o);
   if (site.kind === "linear") return b.mul(b.matmul(B, A), s);
   if (site.kind === "embedding") return b.mul(b.transpose(b.matmul(B, A), [1, 0]), s);
@@ -174,7 +177,7 @@ function deltaOf(site: Site, A: Value, B: Value, o: Options, b: OpBuilder): Valu
   return b.mul(b.reshape(product, [site.outChannels, site.inChannels, ...site.kernel]), s);
 }
 
-function biasSpec(site: Site, o: Options): ParameterSpec {
+function biasSpec(site: LayerSite, o: Options): ParameterSpec {
   const size = site.kind === "linear" ? site.outFeatures : site.kind === "conv" ? site.outChannels : 0;
   // PyTorch's default of a bias, like that of the weight, depends on what one output reads.
   const fan = site.kind === "conv" ? o.r / site.groups : o.r;
@@ -182,7 +185,7 @@ function biasSpec(site: Site, o: Options): ParameterSpec {
   return { key: "lora_B.bias", shape: [size], init, group: "lora_B" };
 }
 
-function shapesOf(site: Site, r: number): [readonly number[], readonly number[]] {
+function shapesOf(site: LayerSite, r: number): [readonly number[], readonly number[]] {
   switch (site.kind) {
     case "linear":
       return [
@@ -202,7 +205,10 @@ function shapesOf(site: Site, r: number): [readonly number[], readonly number[]]
   }
 }
 
-function initializersOf(site: Site, { r, init_lora_weights: init }: Options): [Initializer, Initializer] {
+function initializersOf(
+  site: LayerSite,
+  { r, init_lora_weights: init }: Options,
+): [Initializer, Initializer] {
   if (site.kind === "embedding") return init === false ? [normal(1), normal(1)] : [filled(0), normal(1)];
   if (init === "gaussian") return [normal(1 / r), filled(0)];
   if (init === "orthogonal" && site.kind === "linear")

@@ -32,6 +32,7 @@ const built: ReadonlySet<string> = new Set([
   "lora-dora-embedding",
   "lora-dora-rslora",
   "lora-bias",
+  "ln_tuning",
   "road",
   "road-2",
   "road-4",

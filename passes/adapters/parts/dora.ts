@@ -1,13 +1,13 @@
 /** DoRA: a low-rank update whose sum with the frozen weight is rescaled to a learned magnitude per output. */
 import { outputNorms } from "../../../src/adapt/base-weight.ts";
 import type { ParameterSpec, SiteView } from "../../../src/adapt/define.ts";
-import type { Site } from "../../../src/analysis/sites.ts";
+import type { LayerSite } from "../../../src/analysis/sites.ts";
 import type { Value } from "../../../src/ir/value.ts";
 import type { OpBuilder } from "../../../src/ops/builder.ts";
 import { detach } from "../../../src/ops/detach.ts";
 
 /** The magnitude vector m, which starts at the norms of the frozen weight. */
-export function magnitudeSpec(site: Site): ParameterSpec {
+export function magnitudeSpec(site: LayerSite): ParameterSpec {
   const shape =
     site.kind === "linear"
       ? [site.outFeatures]
@@ -18,7 +18,7 @@ export function magnitudeSpec(site: Site): ParameterSpec {
 }
 
 /** Norms of W + s BA in the shape of m. */
-function normsOf(site: Site, weight: Value, b: OpBuilder): Value {
+function normsOf(site: LayerSite, weight: Value, b: OpBuilder): Value {
   if (site.kind === "embedding") return b.sqrt(b.reduceSumSquare(weight, [0], false));
   if (site.kind === "linear") return b.sqrt(b.reduceSumSquare(weight, [1], false));
   const norms = b.sqrt(b.reduceSumSquare(weight, [1, ...site.kernel.map((_, i) => i + 2)], true));
@@ -40,7 +40,7 @@ export interface DoraParts {
  * section 4.3). The base bias is not rescaled.
  */
 export function applyDora(
-  { site, y, weight, base }: SiteView,
+  { site, y, weight, base }: SiteView & { readonly site: LayerSite },
   { magnitude, delta, update, dropped }: DoraParts,
   b: OpBuilder,
 ): Value {
@@ -51,7 +51,7 @@ export function applyDora(
   return b.add(y, b.add(b.mul(b.sub(ratio, 1), product), b.mul(ratio, update)));
 }
 
-function withoutBias(site: Site, y: Value, b: OpBuilder): Value {
+function withoutBias(site: LayerSite, y: Value, b: OpBuilder): Value {
   const bias = site.bias?.reader.input(site.bias.operand);
   if (bias === undefined) return y;
   return b.sub(y, site.kind === "conv" ? b.reshape(bias, [-1, ...site.kernel.map(() => 1)]) : bias);
@@ -59,7 +59,7 @@ function withoutBias(site: Site, y: Value, b: OpBuilder): Value {
 
 /** (m/n) (W + s BA), per output. */
 export function mergeDora(
-  site: Site,
+  site: LayerSite,
   weight: Value,
   { magnitude, delta }: Omit<DoraParts, "update" | "dropped">,
   b: OpBuilder,
