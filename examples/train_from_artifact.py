@@ -46,9 +46,9 @@ for step in range(1, steps + 1):
         if port["role"] in ("batch", "label"):
             feeds[port["name"]] = batch(port)
         if port["role"] == "hyper":
-            feeds[port["name"]] = np.float32(manifest["optimizer"]["options"]["lr"])
+            feeds[port["name"]] = np.array(manifest["optimizer"]["options"]["lr"], np.float32)
         if port["role"] == "rng":
-            feeds[port["name"]] = np.uint64(step)
+            feeds[port["name"]] = np.array(step, np.uint64)
     results = dict(zip(names, session.run(names, feeds), strict=True))
     for port in graph["outputs"]:
         if port["role"] == "next":
