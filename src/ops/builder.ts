@@ -1,8 +1,8 @@
 /** Builds nodes with inferred types, one short method per operator that rules write often. */
 import { InternalError } from "../diagnostics/define.ts";
 import type { AttributeLike } from "../ir/attribute.ts";
-import { constantOf, inlineTensor, int64Tensor, smallIntegers } from "../ir/constant.ts";
-import { type DType, dtypeCode, isFloat } from "../ir/dtype.ts";
+import { inlineTensor, int64Tensor, smallIntegers } from "../ir/constant.ts";
+import { type DType, dtypeCode } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { Node } from "../ir/node.ts";
 import { staticShape } from "../ir/shape.ts";

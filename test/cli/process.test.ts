@@ -13,16 +13,26 @@ const command = [process.execPath, "--import", "tsx", script];
 
 function spawn(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
   const [program = "", ...before] = command;
-  return spawnSync(program, [...before, ...args], { encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
+  return spawnSync(program, [...before, ...args], {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
 }
 
 describe("the process", () => {
   it("ends with 0, and 1, 2 and 70 where that is deserved", () => {
-    expect(spawn("--version")).toMatchObject({ status: 0, stderr: "", stdout: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+    expect(spawn("--version")).toMatchObject({
+      status: 0,
+      stderr: "",
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    });
     expect(spawn("inspect", "/nowhere.onnx").status).toBe(1);
     expect(spawn("inspect").status).toBe(2);
     const model = join(folder, "m.onnxtxt");
-    writeFileSync(model, `<ir_version: 10, opset_import: ["" : 20]> f (float x) => (float y) { y = Relu (x) }`);
+    writeFileSync(
+      model,
+      `<ir_version: 10, opset_import: ["" : 20]> f (float x) => (float y) { y = Relu (x) }`,
+    );
     const pass = join(folder, "broken.mjs");
     const define = JSON.stringify(new URL("../../src/pass/define.ts", import.meta.url).href);
     writeFileSync(
@@ -42,7 +52,9 @@ describe("the process", () => {
 
   it("does not mind a reader that closes early", () => {
     const line = `${command.map((part) => `'${part}'`).join(" ")} ops --json | head -n 1`;
-    const { status, stdout, stderr } = spawnSync("bash", ["-o", "pipefail", "-c", line], { encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync("bash", ["-o", "pipefail", "-c", line], {
+      encoding: "utf8",
+    });
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "{\n", stderr: "" });
   });
 });

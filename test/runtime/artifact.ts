@@ -14,12 +14,12 @@ let count = 0;
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 /** A fixture model by name, such as `oracles/models/llama/model.onnx`. */
-export function fixture(name: string): string {
+function fixture(name: string): string {
   return resolve("fixtures", name);
 }
 
 /** A new empty place. */
-export function scratch(): string {
+function scratch(): string {
   count += 1;
   return join(root, String(count));
 }

@@ -11,7 +11,12 @@ interface Exactness {
 /** Applies a function to every element of a float (or small integer) array; the type stays. */
 export function mapNumbers(x: NDArray, fn: (x: number) => number, { exact }: Exactness): NDArray {
   if (x.data instanceof BigInt64Array || x.data instanceof BigUint64Array) {
-    return fromNumbers(x.dtype, x.shape, Array.from<bigint, number>(x.data, (value) => fn(Number(value))), exact);
+    return fromNumbers(
+      x.dtype,
+      x.shape,
+      Array.from<bigint, number>(x.data, (value) => fn(Number(value))),
+      exact,
+    );
   }
   return fromNumbers(x.dtype, x.shape, x.numbers.map(fn), exact);
 }
@@ -45,7 +50,8 @@ export function broadcastOffsets(from: readonly number[], to: readonly number[])
 /** The common shape of operands. @throws InternalError where they cannot be broadcast. */
 export function commonShape(...shapes: readonly (readonly number[])[]): readonly number[] {
   const shape = staticShape(broadcastShapes(...shapes));
-  if (shape === undefined) throw new InternalError(`shapes ${shapes.map((s) => `[${s}]`).join(" ")} do not broadcast`);
+  if (shape === undefined)
+    throw new InternalError(`shapes ${shapes.map((s) => `[${s}]`).join(" ")} do not broadcast`);
   return shape;
 }
 
@@ -73,15 +79,28 @@ export function mapPair(x: NDArray, y: NDArray, fns: BinaryFunctions<number>, { 
   const shape = commonShape(x.shape, y.shape);
   const [left, right] = [broadcastTo(x, shape).data, broadcastTo(y, shape).data];
   if (left instanceof Float64Array && right instanceof Float64Array) {
-    return fromNumbers(x.dtype, shape, left.map((value, i) => fns.numbers(value, right[i] ?? 0)), exact);
+    return fromNumbers(
+      x.dtype,
+      shape,
+      left.map((value, i) => fns.numbers(value, right[i] ?? 0)),
+      exact,
+    );
   }
   const bigints = fns.bigints;
   if (bigints === undefined) throw new InternalError(`no rule for ${x.dtype} and ${y.dtype}`);
   if (left instanceof BigInt64Array && right instanceof BigInt64Array) {
-    return new NDArray(x.dtype, shape, left.map((value, i) => bigints(value, right[i] ?? 0n)));
+    return new NDArray(
+      x.dtype,
+      shape,
+      left.map((value, i) => bigints(value, right[i] ?? 0n)),
+    );
   }
   if (left instanceof BigUint64Array && right instanceof BigUint64Array) {
-    return new NDArray(x.dtype, shape, left.map((value, i) => bigints(value, right[i] ?? 0n)));
+    return new NDArray(
+      x.dtype,
+      shape,
+      left.map((value, i) => bigints(value, right[i] ?? 0n)),
+    );
   }
   throw new InternalError(`operands of types ${x.dtype} and ${y.dtype}`);
 }
