@@ -18,7 +18,7 @@ import { adapters } from "./adapters/index.ts";
 
 const sharedOptions = z.looseObject({
   ...targetOptions,
-  bias: z.enum(["none", "all", "lora_only"]).default("none"),
+  bias: z.union([z.enum(["none", "all"]), z.string().endsWith("_only")]).default("none"),
 });
 
 export default definePass({
@@ -43,9 +43,10 @@ export default definePass({
     const chosen = selectSites(adapter, shared, { sites, head, model: options.name });
     for (const text of chosen.remarks) remark(text);
     const parameters = findBaseParameters(graph, sites);
+    const { bias } = shared;
     trainBaseParameters(graph, parameters, {
       modules: shared.modules_to_save ?? [],
-      bias: shared.bias === "lora_only" ? "adapted" : shared.bias,
+      bias: bias === "none" || bias === "all" ? bias : "adapted",
       adapted: new Set(chosen.sites.map(basePath)),
       opset,
     });

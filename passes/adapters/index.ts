@@ -4,6 +4,8 @@ import ia3 from "./ia3.ts";
 import lnTuning from "./ln-tuning.ts";
 import lora from "./lora.ts";
 import road from "./road.ts";
+import shira from "./shira.ts";
+import vera from "./vera.ts";
 
 /** Every file of passes/adapters/, by file name. */
 export const adapters = [
@@ -12,4 +14,6 @@ export const adapters = [
   lnTuning,
   lora,
   road,
+  shira,
+  vera,
 ] as const;

@@ -7,8 +7,8 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
-import type { BoundAdapter, Merged } from "./define.ts";
-import { addParameter, keyPrefix } from "./parameters.ts";
+import type { BoundAdapter, Merged, ParameterSpec } from "./define.ts";
+import { addParameter, keyOf } from "./parameters.ts";
 import { basePath } from "./select.ts";
 
 /** What attaching needs beside sites and method. */
@@ -27,22 +27,24 @@ export function attachAdapter(
   sites: readonly Site[],
   options: AttachOptions,
 ): void {
-  const shared = new Map<string, Record<string, Value>>();
+  const common = addParameters(graph, adapter.shared(sites), undefined, options.seed);
+  const known = new Map<string, Record<string, Value>>();
   for (const site of sites) {
     const path = basePath(site);
-    const params = shared.get(path) ?? addParameters(graph, adapter, site, options.seed);
-    shared.set(path, params);
-    attachToSite(graph, adapter, site, params, options);
+    const params = known.get(path) ?? addParameters(graph, adapter.parameters(site), path, options.seed);
+    known.set(path, params);
+    attachToSite(graph, adapter, site, { ...common, ...params }, options);
   }
 }
 
-function addParameters(graph: Graph, adapter: BoundAdapter, site: Site, seed: number): Record<string, Value> {
-  const specs = Object.entries(adapter.parameters(site));
+function addParameters(
+  graph: Graph,
+  specs: Readonly<Record<string, ParameterSpec>>,
+  path: string | undefined,
+  seed: number,
+): Record<string, Value> {
   return Object.fromEntries(
-    specs.map(([name, spec]) => [
-      name,
-      addParameter(graph, `${keyPrefix}${basePath(site)}.${spec.key}`, spec, seed),
-    ]),
+    Object.entries(specs).map(([name, spec]) => [name, addParameter(graph, keyOf(spec, path), spec, seed)]),
   );
 }
 

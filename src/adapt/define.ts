@@ -13,6 +13,10 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** False for tensors that the method needs but does not train; true where absent. */
   readonly trainable?: boolean;
+  /** False for untrained tensors that PEFT redraws instead of saving them; true where absent. */
+  readonly saved?: boolean;
+  /** Element type of an untrained tensor, float32 where absent; `init` gives whole numbers for the other. */
+  readonly dtype?: "float32" | "int32";
   /** Group for optimizers that treat groups differently, such as LoRA+. */
   readonly group?: string;
 }
@@ -81,6 +85,8 @@ export interface AdapterSpec<S extends z.ZodObject, K extends string> {
   /** Whether a fresh adapter leaves the model's output as it is. */
   readonly identityAtStart: (options: z.output<S>) => boolean;
   readonly parameters: (site: Site, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
+  /** Tensors that all sites have in common, whose keys have no module path; they join the site's own in `params`. */
+  readonly shared?: (sites: readonly Site[], options: z.output<S>) => Readonly<Record<string, ParameterSpec>>;
   /** The adapted output of a site. */
   readonly build: (context: BuildContext<z.output<S>, K>) => Value;
   /** The same as weights; a reason where that is not possible. */
@@ -111,6 +117,7 @@ export interface BoundAdapter {
   readonly identityAtStart: boolean;
   accepts(site: Site): true | string;
   parameters(site: Site): Readonly<Record<string, ParameterSpec>>;
+  shared(sites: readonly Site[]): Readonly<Record<string, ParameterSpec>>;
   build(context: Omit<BuildContext<unknown, string>, "options">): Value;
   merge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
 }
@@ -143,6 +150,7 @@ export function defineAdapter<S extends z.ZodObject, K extends string>(spec: Ada
         identityAtStart: spec.identityAtStart(options),
         accepts: (site) => spec.accepts?.(site, optionsAt(site)) ?? true,
         parameters: (site) => spec.parameters(site, optionsAt(site)),
+        shared: (sites) => spec.shared?.(sites, options) ?? {},
         build: (context) => spec.build({ ...context, options: optionsAt(context.site) }),
         merge: (context) => spec.merge({ ...context, options: optionsAt(context.site) }),
       };

@@ -12,6 +12,21 @@ import { seedFor } from "./initializers.ts";
 /** Prefix of every key of a layer adapter in a PEFT checkpoint. */
 export const keyPrefix = "base_model.model.";
 
+/**
+ * Key of a tensor in our state and, unless PEFT redraws it, in a PEFT checkpoint.
+ *
+ * @param path module it belongs to; undefined where all modules share it.
+ */
+export function keyOf({ key, saved }: ParameterSpec, path: string | undefined): string {
+  const root = saved === false ? "frozen." : "base_model.";
+  return path === undefined ? `${root}${key}` : `${root}model.${path}.${key}`;
+}
+
+/** Whether the tensor of a key is one that PEFT checkpoints hold. */
+export function isSavedKey(key: string): boolean {
+  return key.startsWith("base_model.");
+}
+
 /** Adds a float32 parameter under its checkpoint key; untrained ones become constants. */
 export function addParameter(graph: Graph, key: string, spec: ParameterSpec, seed: number): Value {
   const tensor = drawTensor(key, spec, seed);
@@ -24,7 +39,8 @@ export function addParameter(graph: Graph, key: string, spec: ParameterSpec, see
 function drawTensor(key: string, spec: ParameterSpec, seed: number): Tensor {
   const compute = (): Uint8Array => {
     const random = new Random(seedFor(seed, key));
-    return new Uint8Array(spec.init(spec.shape, random).buffer);
+    const values = spec.init(spec.shape, random);
+    return new Uint8Array((spec.dtype === "int32" ? Int32Array.from(values) : values).buffer);
   };
-  return new Tensor("float32", spec.shape, { kind: "lazy", compute }, { name: key });
+  return new Tensor(spec.dtype ?? "float32", spec.shape, { kind: "lazy", compute }, { name: key });
 }

@@ -69,3 +69,14 @@ function drawBelow(generator: TorchGenerator, bound: number, is32: boolean): num
   const bits = (BigInt(generator.next()) << 32n) | BigInt(generator.next());
   return Number(bits % BigInt(bound));
 }
+
+/** `tensor.uniform_(-bound, bound)` in float32: what PyTorch's uniform initialisers draw. */
+export function drawUniform(
+  generator: TorchGenerator,
+  count: number,
+  bound: number,
+): Float32Array<ArrayBuffer> {
+  const [from, to] = [Math.fround(-bound), Math.fround(bound)];
+  const width = Math.fround(to - from);
+  return Float32Array.from({ length: count }, () => Math.fround(generator.uniform() * width) + from);
+}

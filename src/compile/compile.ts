@@ -1,5 +1,6 @@
 /** `compile`: from a model and a request to the four graphs of a training artifact. */
 import { bindOptimizer } from "../../passes/optimize.ts";
+import { isSavedKey } from "../adapt/parameters.ts";
 import { findSites } from "../analysis/sites.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
@@ -10,13 +11,14 @@ import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
 import { finishGraph } from "./finish.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
 import { preparePipeline } from "./prepare.ts";
 import { type CompileRequest, type CompileSettings, compileSchema } from "./request.ts";
-import { emptyState, type InitialState, loadStartingValues, takeState } from "./state.ts";
+import { emptyState, type InitialState, loadStartingValues, takeFrozen, takeState } from "./state.ts";
 import { structureHash } from "./structure.ts";
 
 /** What compiling gave: graphs and state in memory, nothing written yet. */
@@ -83,6 +85,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const evaluation = build(false);
   for (const param of withRole(evaluation.graph.inputs, "param"))
     parameterKeys.add(roleFact(param, "key") ?? param.name);
+  takeFrozen(evaluation.graph, state);
   runPasses(evaluation, [{ pass: "flatten" }], watch);
   const gradient = build(true);
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
@@ -205,7 +208,9 @@ function updateModel(gradient: Model): Model {
 
 /** Starts from an adapter's tensors: every parameter must be there, in the right shape. */
 function startFrom(graph: Graph, { file, tensors }: NonNullable<CompileOptions["adapter"]>): void {
-  for (const param of withRole(graph.inputs, "param")) {
+  const isStored = (value: Value): boolean => isSavedKey(roleFact(value, "key") ?? "");
+  const frozen = withRole([...graph.initializers], "frozen").filter(isStored);
+  for (const param of [...withRole(graph.inputs, "param"), ...frozen]) {
     const key = roleFact(param, "key") ?? param.name;
     const tensor = tensors.get(key);
     if (tensor === undefined)

@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { BoundAdapter } from "../adapt/define.ts";
+import { isSavedKey } from "../adapt/parameters.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { writeSafetensors } from "../formats/safetensors-file.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -11,7 +12,7 @@ export interface PeftExport {
   readonly adapter: BoundAdapter;
   /** PEFT's `task_type`; undefined where PEFT has none for the task. */
   readonly taskType: string | undefined;
-  /** Trained tensors by checkpoint key, float32. */
+  /** Tensors of the adapter by key, float32 or int32; those that PEFT does not save are left out. */
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
@@ -24,9 +25,10 @@ export async function writePeftFolder(
   { adapter, taskType, tensors }: PeftExport,
 ): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  const entries = [...tensors].map(([name, tensor]) => ({
+  const saved = [...tensors].filter(([key]) => isSavedKey(key));
+  const entries = saved.map(([name, tensor]) => ({
     name,
-    dtype: "F32" as const,
+    dtype: tensor.dtype === "int32" ? ("I32" as const) : ("F32" as const),
     shape: tensor.dims,
     data: () => tensor.bytes(),
   }));

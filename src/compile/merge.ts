@@ -1,12 +1,13 @@
 /** Folds adapters into the weights of the original model, which keeps its graph, opset and precision. */
 
-import type { BoundAdapter } from "../adapt/define.ts";
-import { keyPrefix } from "../adapt/parameters.ts";
+import type { BoundAdapter, ParameterSpec } from "../adapt/define.ts";
+import { keyOf, keyPrefix } from "../adapt/parameters.ts";
 import { type BaseParameter, findBaseParameters, transposedTensor } from "../adapt/saved.ts";
 import { basePath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
+import { isFloat } from "../ir/dtype.ts";
 import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
 import { Node } from "../ir/node.ts";
@@ -35,17 +36,19 @@ export function mergeJobs(
   opset: number,
 ): MergeJob[] {
   const seen = new Set<string>();
+  const shared = adapter.shared(sites);
   return sites.flatMap((site) => {
     const path = basePath(site);
     if (seen.has(path)) return [];
     seen.add(path);
-    return [mergeJob(adapter, site, tensors, opset)];
+    return [mergeJob(adapter, site, shared, tensors, opset)];
   });
 }
 
 function mergeJob(
   adapter: BoundAdapter,
   site: Site,
+  shared: Readonly<Record<string, ParameterSpec>>,
   tensors: ReadonlyMap<string, Tensor>,
   opset: number,
 ): MergeJob {
@@ -53,11 +56,15 @@ function mergeJob(
   const { graph } = model;
   const b = new OpBuilder({ graph }, opset);
   const params = Object.fromEntries(
-    Object.entries(adapter.parameters(site)).map(([name, spec]) => {
-      const key = `${keyPrefix}${basePath(site)}.${spec.key}`;
+    [
+      ...Object.entries(shared).map(([name, spec]) => [name, keyOf(spec, undefined)] as const),
+      ...Object.entries(adapter.parameters(site)).map(
+        ([name, spec]) => [name, keyOf(spec, basePath(site))] as const,
+      ),
+    ].map(([name, key]) => {
       const tensor = tensors.get(key);
       if (tensor === undefined) throw adaptErrors.E_CHECKPOINT_KEY_MISSING("the trained state", key, []);
-      return [name, inFloat32(b, tensor, key)];
+      return [name, isFloat(tensor.dtype) ? inFloat32(b, tensor, key) : b.constant(tensor, key)];
     }),
   );
   const weight = inFloat32(

@@ -24,6 +24,15 @@ export function takeState(graph: Graph, state: InitialState): void {
   }
 }
 
+/** Collects what the adapter needs but does not train, which stays in the graph as well. */
+export function takeFrozen(graph: Graph, { tensors }: InitialState): void {
+  for (const value of graph.initializers) {
+    const key = roleFact(value, "key");
+    if (roleOf(value) === "frozen" && key !== undefined && value.initializer !== undefined)
+      tensors.set(key, value.initializer);
+  }
+}
+
 function keep(input: Value, tensor: Tensor, { tensors, scalars }: InitialState): void {
   const key = roleFact(input, "key");
   if (key === undefined) throw new InternalError(`state input "${input.name}" has no key`);
@@ -70,7 +79,10 @@ export function loadStartingValues(graph: Graph, values: ReadonlyMap<string, Ten
     if ((role !== "param" && role !== "frozen") || key === undefined) continue;
     const tensor = values.get(key);
     if (tensor === undefined) continue;
-    value.initializer = new Tensor(tensor.dtype, tensor.dims, tensor.source, { name: key });
+    // What stays in the graph is written with it: no file of an adapter is referred to.
+    const source =
+      role === "frozen" ? { kind: "lazy" as const, compute: () => tensor.bytes() } : tensor.source;
+    value.initializer = new Tensor(tensor.dtype, tensor.dims, source, { name: key });
     loaded.add(key);
   }
   return loaded;

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { bindAdapter } from "../../passes/adapt.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
+import { isSavedKey } from "../adapt/parameters.ts";
 import type { GraphManifest, Manifest } from "../artifact/manifest.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import type { Model } from "../ir/model.ts";
@@ -36,11 +37,14 @@ export function openTrained(folder: string, checkpoint?: string): Trained {
   const found = latestCheckpoint(artifact.folder, checkpoint);
   const all = readTensors(found?.stateFile ?? artifact.path(manifest.state));
   const keys = parameterKeys(manifest.graphs.eval);
+  // Checkpoints hold what changes; what an adapter keeps as it is lies in the starting state alone.
+  const start = found === undefined ? all : readTensors(artifact.path(manifest.state));
+  const untrained = new Map([...start].filter(([key]) => isAdapterKey(key) && !keys.has(key)));
   return {
     manifest,
     adapter: bindAdapter(manifest.method.name, manifest.method.options),
     step: found?.step,
-    tensors: new Map([...all].filter(([key]) => keys.has(key))),
+    tensors: new Map([...all, ...untrained].filter(([key]) => keys.has(key) || untrained.has(key))),
     source: join(artifact.weightsFolder, manifest.source.model),
   };
 }
@@ -57,6 +61,11 @@ export function mergeTrained(
     run: runConstantGraph,
     ...(onProgress === undefined ? {} : { onProgress }),
   });
+}
+
+/** Whether a key of the state is not the optimizer's, whose keys are a parameter's with a slash and a name behind. */
+function isAdapterKey(key: string): boolean {
+  return (isSavedKey(key) || key.startsWith("frozen.")) && !key.includes("/");
 }
 
 /** Checkpoint keys of the parameters that a graph takes, be they inputs of their own or parts of flat ones. */

@@ -139,13 +139,14 @@ async function writeState({ state }: Compiled, path: string): Promise<void> {
   await writeSafetensors(path, tensors, new Map([["format", "pt"], ...state.scalars]));
 }
 
-function safetensorsType({ dtype, name }: Tensor): "F32" | "F16" | "BF16" | "F64" | "I64" {
-  const types: Partial<Record<DType, "F32" | "F16" | "BF16" | "F64" | "I64">> = {
+function safetensorsType({ dtype, name }: Tensor): "F32" | "F16" | "BF16" | "F64" | "I64" | "I32" {
+  const types: Partial<Record<DType, "F32" | "F16" | "BF16" | "F64" | "I64" | "I32">> = {
     float32: "F32",
     float16: "F16",
     bfloat16: "BF16",
     float64: "F64",
     int64: "I64",
+    int32: "I32",
   };
   const type = types[dtype];
   if (type === undefined) throw new InternalError(`state "${name}" is of type ${dtype}`);

@@ -4,6 +4,8 @@ import ia3Record from "../../passes/adapters/ia3.ts";
 import lnTuningRecord from "../../passes/adapters/ln-tuning.ts";
 import loraRecord from "../../passes/adapters/lora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
+import shiraRecord from "../../passes/adapters/shira.ts";
+import veraRecord from "../../passes/adapters/vera.ts";
 import adamRecord from "../../passes/optimizers/adam.ts";
 import adamwRecord from "../../passes/optimizers/adamw.ts";
 import sgdRecord from "../../passes/optimizers/sgd.ts";
@@ -27,6 +29,12 @@ export const lora = methodFactory(loraRecord);
 
 /** RoAd: learned rotations and scalings of pairs of output features. */
 export const road = methodFactory(roadRecord);
+
+/** SHiRA: a sparse update at random places of a frozen weight. */
+export const shira = methodFactory(shiraRecord);
+
+/** VeRA: low-rank projections that are random, frozen and shared by all modules, scaled by trained vectors. */
+export const vera = methodFactory(veraRecord);
 
 /** Adam, as torch.optim.Adam computes it: weight decay, where asked for, is part of the gradient. */
 export const adam = optimizerFactory(adamRecord);
