@@ -6,6 +6,7 @@ import lora from "./lora.ts";
 import road from "./road.ts";
 import shira from "./shira.ts";
 import vera from "./vera.ts";
+import waveft from "./waveft.ts";
 
 /** Every file of passes/adapters/, by file name. */
 export const adapters = [
@@ -16,4 +17,5 @@ export const adapters = [
   road,
   shira,
   vera,
+  waveft,
 ] as const;

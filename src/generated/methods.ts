@@ -6,6 +6,7 @@ import loraRecord from "../../passes/adapters/lora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
 import shiraRecord from "../../passes/adapters/shira.ts";
 import veraRecord from "../../passes/adapters/vera.ts";
+import waveftRecord from "../../passes/adapters/waveft.ts";
 import adamRecord from "../../passes/optimizers/adam.ts";
 import adamwRecord from "../../passes/optimizers/adamw.ts";
 import sgdRecord from "../../passes/optimizers/sgd.ts";
@@ -35,6 +36,9 @@ export const shira = methodFactory(shiraRecord);
 
 /** VeRA: low-rank projections that are random, frozen and shared by all modules, scaled by trained vectors. */
 export const vera = methodFactory(veraRecord);
+
+/** WaveFT: an update with a few trained wavelet coefficients at random places. */
+export const waveft = methodFactory(waveftRecord);
 
 /** Adam, as torch.optim.Adam computes it: weight decay, where asked for, is part of the gradient. */
 export const adam = optimizerFactory(adamRecord);
