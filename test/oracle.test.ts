@@ -12,13 +12,12 @@ const missing = [
 let passed = 0;
 
 describe("oracle", () => {
-  it.each(built.map((item) => ({ title: `${item.model}/${item.name} ${item.exported}`, item })))(
-    "$title",
-    async ({ item }) => {
+  for (const item of built) {
+    it(`${item.model}/${item.name} ${item.exported}`, async () => {
       await checkCase(item);
       passed += 1;
-    },
-  );
+    });
+  }
 
   it("knows at least one case", () => expect(built.length).toBeGreaterThan(0));
 });
