@@ -2,8 +2,10 @@
 import { z } from "zod";
 import { nearNames } from "../src/diagnostics/define.ts";
 import { trainingErrors } from "../src/diagnostics/training.ts";
+import type { Graph } from "../src/ir/graph.ts";
 import { setRole } from "../src/ir/role.ts";
-import { formatType, tensorType } from "../src/ir/type.ts";
+import { shapesConflict } from "../src/ir/shape.ts";
+import { formatType, type TensorType, tensorType } from "../src/ir/type.ts";
 import type { Value } from "../src/ir/value.ts";
 import { OpBuilder } from "../src/ops/builder.ts";
 import { definePass } from "../src/pass/define.ts";
@@ -49,7 +51,7 @@ export default definePass({
         b,
         logits: scores,
         label: (field, dtype, shape) =>
-          setRole(graph.addInput({ name: field, type: tensorType(dtype, shape) }), "label", { field }),
+          setRole(labelInput(graph, field, tensorType(dtype, shape)), "label", { field }),
       });
     });
     stat("terms", terms.length);
@@ -74,6 +76,19 @@ export default definePass({
     }
   },
 });
+
+/** The model's own input of this name where it fits, since both read the same field of a batch; else a new one. */
+function labelInput(graph: Graph, name: string, type: TensorType): Value {
+  const known = graph.inputs.find((input) => input.name === name);
+  if (known === undefined) return graph.addInput({ name, type });
+  const own = known.tensorType;
+  const fits =
+    own !== undefined &&
+    own.dtype === type.dtype &&
+    (own.shape === undefined || type.shape === undefined || !shapesConflict(own.shape, type.shape));
+  if (!fits) throw trainingErrors.E_NAME_TAKEN(name, formatType(type), formatType(known.type));
+  return known;
+}
 
 function chooseOutputs(floats: readonly Value[], usual: Value | undefined, wanted: string): readonly Value[] {
   if (wanted === "*") return floats;

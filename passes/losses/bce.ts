@@ -9,9 +9,8 @@ export default defineLoss({
   options: z.strictObject({ labels: z.string().default("labels").describe("batch field with the targets") }),
   build: ({ logits, label, b, options }) => {
     const targets = label(options.labels, "float32", shapeOf(logits));
-    // max(x, 0) - x t + log(1 + exp(-|x|)) does not overflow.
-    const rest = b.log(b.add(b.exp(b.neg(b.abs(logits))), 1));
-    const each = b.add(b.sub(b.op("Relu", [logits]), b.mul(logits, targets)), rest);
+    // log(1 + exp(x)) - x t, whose slope is right at 0, too, where that of max(x, 0) and |x| is not.
+    const each = b.sub(b.op("Softplus", [logits]), b.mul(logits, targets));
     const count = b.cast(b.op("Size", [logits]), "float32");
     return { loss: b.div(b.reduceSum(each, undefined, false), count), count };
   },

@@ -32,11 +32,11 @@ export const trainingErrors = defineDiagnostics({
     got: name,
     next: "name one of these as logits",
   }),
-  E_NAME_TAKEN: (name: string) => ({
-    message: `the model already has an input or output called "${name}"`,
+  E_NAME_TAKEN: (name: string, expected: string, got: string) => ({
+    message: `the model already has an input called "${name}", which is no label of this loss`,
     place: name,
-    expected: "a name that the training graph can use",
-    got: "the same name in the source model",
-    next: "rename it in the source model, or choose another label field with --loss",
+    expected,
+    got,
+    next: "choose another field for the labels, as in --loss cross-entropy{labels=targets}",
   }),
 });

@@ -31,6 +31,16 @@ export function chooseNames(graph: Graph): Map<Value, string> {
   return names;
 }
 
+/**
+ * `wish`, or with the first free number after it: a name that no input of the graph has yet. For inputs that others refer to
+ * by name before names are settled, such as `feeds` of a role.
+ */
+export function freeInputName(graph: Graph, wish: string): string {
+  const namer = new Namer();
+  for (const { name } of graph.inputs) namer.claim(name);
+  return namer.claim(wish);
+}
+
 /** A set of taken names that hands out free ones. */
 export class Namer {
   readonly #taken = new Set<string>();

@@ -2,6 +2,7 @@
 
 import { inlineTensor } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
+import { freeInputName } from "../ir/names.ts";
 import { setRole, withRole } from "../ir/role.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -24,7 +25,8 @@ export class Dropout {
 function seedInput(graph: Graph): Value {
   const [known] = withRole(graph.inputs, "rng");
   if (known !== undefined) return known;
-  return setRole(graph.addInput({ name: "seed", type: tensorType("uint64", []) }), "rng", { kind: "seed" });
+  const seed = graph.addInput({ name: freeInputName(graph, "seed"), type: tensorType("uint64", []) });
+  return setRole(seed, "rng", { kind: "seed" });
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Packs all trainable tensors into one flat vector, and their gradients into another. */
 import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
+import { freeInputName } from "../ir/names.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import { staticShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
@@ -30,7 +31,7 @@ export function flattenParameters(graph: Graph, opset: number): FlatSlice[] {
   if (slices.length === 0) return [];
   const facts = { key: flatNames.params, slices: JSON.stringify(slices) };
   const flat = graph.addInput({
-    name: flatNames.params,
+    name: freeInputName(graph, flatNames.params),
     type: tensorType("float32", [totalSize(slices)]),
     initializer: concatenated(params),
   });

@@ -2,7 +2,8 @@
 import { InternalError } from "../diagnostics/define.ts";
 import { float32Tensor, int64Tensor, zeroTensor } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
-import { setRole, withRole } from "../ir/role.ts";
+import { freeInputName } from "../ir/names.ts";
+import { roleFact, setRole, withRole } from "../ir/role.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -54,9 +55,8 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   const finite = b.not(b.or(b.op("IsNaN", [norm]), b.op("IsInf", [norm])));
   const clipped = clip === undefined ? unscaled : clipTo(b, unscaled, norm, clip);
 
-  const lr = setRole(graph.addInput({ name: "lr", type: tensorType("float32", []) }), "hyper", {
-    kind: "lr",
-  });
+  const lr = graph.addInput({ name: freeInputName(graph, "lr"), type: tensorType("float32", []) });
+  setRole(lr, "hyper", { kind: "lr" });
   const counter = stateInput(graph, "step", scalarKeys.step, int64Tensor([0], []));
   const step = b.add(counter, 1);
   const slices = readSlices(param);
@@ -80,10 +80,11 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
 
 /** The loss scale as an input: the graph's own where autodiff has made it for its seed. */
 export function lossScaleInput(graph: Graph, scaling: LossScaling): Value {
-  const [known] = withRole(graph.inputs, "scale").filter((input) => input.name === "loss_scale");
+  const known = withRole(graph.inputs, "scale").find((input) => roleFact(input, "key") === scalarKeys.scale);
   if (known !== undefined) return known;
-  const tensor = float32Tensor([scaling.initial], []);
-  const value = graph.addInput({ name: "loss_scale", type: tensorType("float32", []), initializer: tensor });
+  const name = freeInputName(graph, "loss_scale");
+  const initializer = float32Tensor([scaling.initial], []);
+  const value = graph.addInput({ name, type: tensorType("float32", []), initializer });
   return setRole(value, "scale", { key: scalarKeys.scale });
 }
 
@@ -95,7 +96,7 @@ function clipTo(b: OpBuilder, gradient: Value, norm: Value, clip: number): Value
 
 function updateScale(graph: Graph, b: OpBuilder, scale: Value, finite: Value, scaling: LossScaling): void {
   const good = graph.addInput({
-    name: "good_steps",
+    name: freeInputName(graph, "good_steps"),
     type: tensorType("int64", []),
     initializer: int64Tensor([0], []),
   });
@@ -108,14 +109,18 @@ function updateScale(graph: Graph, b: OpBuilder, scale: Value, finite: Value, sc
 }
 
 function stateInput(graph: Graph, name: string, key: string, initial: Tensor): Value {
-  const value = graph.addInput({ name, type: tensorType(initial.dtype, initial.dims), initializer: initial });
+  const value = graph.addInput({
+    name: freeInputName(graph, name),
+    type: tensorType(initial.dtype, initial.dims),
+    initializer: initial,
+  });
   return setRole(value, "state", { key });
 }
 
 function flatStateInput(graph: Graph, name: string, param: Value, slices: readonly FlatSlice[]): Value {
   const shape = shapeOf(param).map(Number);
   const value = graph.addInput({
-    name: `state.${name}`,
+    name: freeInputName(graph, `state.${name}`),
     type: tensorType("float32", shape),
     initializer: zeroTensor("float32", shape),
   });
