@@ -3,6 +3,7 @@ import fourierft from "./fourierft.ts";
 import ia3 from "./ia3.ts";
 import lnTuning from "./ln-tuning.ts";
 import lora from "./lora.ts";
+import randlora from "./randlora.ts";
 import road from "./road.ts";
 import shira from "./shira.ts";
 import vera from "./vera.ts";
@@ -14,6 +15,7 @@ export const adapters = [
   ia3,
   lnTuning,
   lora,
+  randlora,
   road,
   shira,
   vera,

@@ -3,6 +3,7 @@ import fourierftRecord from "../../passes/adapters/fourierft.ts";
 import ia3Record from "../../passes/adapters/ia3.ts";
 import lnTuningRecord from "../../passes/adapters/ln-tuning.ts";
 import loraRecord from "../../passes/adapters/lora.ts";
+import randloraRecord from "../../passes/adapters/randlora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
 import shiraRecord from "../../passes/adapters/shira.ts";
 import veraRecord from "../../passes/adapters/vera.ts";
@@ -27,6 +28,9 @@ export const lnTuning = methodFactory(lnTuningRecord);
 
 /** LoRA: a low-rank update beside a frozen weight. */
 export const lora = methodFactory(loraRecord);
+
+/** RandLoRA: a full-rank update as a sum of random low-rank products that are frozen and shared, scaled by trained factors. */
+export const randlora = methodFactory(randloraRecord);
 
 /** RoAd: learned rotations and scalings of pairs of output features. */
 export const road = methodFactory(roadRecord);

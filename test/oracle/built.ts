@@ -34,6 +34,7 @@ const built: ReadonlySet<string> = new Set([
   "lora-bias",
   "ln_tuning",
   "vera",
+  "randlora",
   "waveft",
   "waveft-db4",
   "waveft-noidwt",

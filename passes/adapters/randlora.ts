@@ -1,0 +1,126 @@
+/** RandLoRA: a full-rank update as a sum of random low-rank products that are frozen and shared, scaled by trained factors. */
+import { z } from "zod";
+import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
+import { filled, uniform } from "../../src/adapt/initializers.ts";
+import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
+import type { LinearSite, Site } from "../../src/analysis/sites.ts";
+import { InternalError } from "../../src/diagnostics/define.ts";
+import type { Value } from "../../src/ir/value.ts";
+import type { OpBuilder } from "../../src/ops/builder.ts";
+
+const options = z
+  .strictObject({
+    r: z
+      .int()
+      .min(1)
+      .default(32)
+      .describe("rank of each random product; fewer products are needed for a larger one"),
+    randlora_alpha: z.number().default(640).describe("numerator of the scaling: randlora_alpha / r"),
+    projection_prng_key: z
+      .int()
+      .nonnegative()
+      .default(0)
+      .describe(
+        "seed that PEFT draws the projections from; kept for it, ours follow from our own seed and are saved",
+      ),
+    randlora_dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe("probability of dropping an element of the input"),
+    bias: z
+      .enum(["none", "all", "randlora_only"])
+      .default("none")
+      .describe("which biases of the base model are trained, too"),
+    init_weights: z.literal(true).default(true).describe("the factors lambda start at 0"),
+    ...targetOptions,
+  })
+  .check(checkLayers);
+
+type Options = z.output<typeof options>;
+
+interface Sizes {
+  readonly short: number;
+  readonly long: number;
+  /** Number of products whose ranks add up to the smaller side. */
+  readonly count: number;
+}
+
+function linear(site: Site): LinearSite {
+  if (site.kind !== "linear") throw new InternalError(`"${site.path}" is not linear`);
+  return site;
+}
+
+function sizesOf({ inFeatures, outFeatures }: LinearSite, { r }: Options): Sizes {
+  const short = Math.min(inFeatures, outFeatures);
+  return { short, long: Math.max(inFeatures, outFeatures), count: Math.ceil(short / r) };
+}
+
+/** Uniform with deviation 1. PEFT draws from its own seed; since the projections are saved, ours need not be the same. */
+const unit = uniform(Math.sqrt(3));
+
+type Params = Readonly<Record<"A" | "B" | "lambda" | "gamma", Value>>;
+
+/** s sum over j of B_j diag(lambda_j) A diag(gamma_j), (out, in), through the smaller side's transpose where that is out. */
+function deltaOf(site: LinearSite, { A, B, lambda, gamma }: Params, o: Options, b: OpBuilder): Value {
+  const { short, long, count } = sizesOf(site, o);
+  // (r, count, short): each row of A times the factors of its product.
+  const a = b.slice(A, { starts: [0], ends: [short], axes: [2] });
+  const rows = b.mul(b.mul(a, b.unsqueeze(lambda, [2])), b.unsqueeze(gamma, [0]));
+  const down = b.reshape(rows, [o.r * count, short]);
+  // PEFT pairs elements of (count, r) here with those of (r, count) there as they lie in memory; so do we.
+  const bases = b.slice(B, { starts: [0, 0], ends: [long, count], axes: [0, 1] });
+  const up = b.reshape(bases, [long, count * o.r]);
+  const product = b.mul(b.matmul(up, down), o.randlora_alpha / o.r);
+  return site.inFeatures === short ? product : b.transpose(product, [1, 0]);
+}
+
+export default defineAdapter({
+  name: "randlora",
+  peftType: "RANDLORA",
+  summary: "Adds a full-rank sum of shared random products, of which only scaling factors are trained",
+  formula:
+    "y = W x + b + s sum_j B_j diag(lambda_j) A diag(gamma_j) x, with A and B random, frozen and shared and s = randlora_alpha / r",
+  paper:
+    "Albert et al. 2025, RandLoRA: Full-rank parameter-efficient fine-tuning of large models, https://arxiv.org/abs/2502.00987",
+  options,
+  peftConfig: {
+    fan_in_fan_out: false,
+    save_projection: true,
+    sparse: false,
+    very_sparse: false,
+  },
+  sites: ["linear"],
+  identityAtStart: () => true,
+  shared: (sites, o): Record<"A" | "B", ParameterSpec> => {
+    const width = Math.max(...sites.map((site) => linear(site).inFeatures));
+    const height = Math.max(...sites.map((site) => linear(site).outFeatures));
+    const [short, long] = [Math.min(width, height), Math.max(width, height)];
+    const count = Math.ceil(short / o.r);
+    return {
+      A: { key: "randlora_A", shape: [o.r, 1, short], init: unit, trainable: false },
+      B: { key: "randlora_B", shape: [long, count, o.r], init: unit, trainable: false },
+    };
+  },
+  parameters: (site, o): Record<string, ParameterSpec> => {
+    const { short, long, count } = sizesOf(linear(site), o);
+    return {
+      lambda: { key: "randlora_lambda", shape: [o.r, count], init: filled(0) },
+      gamma: { key: "randlora_gamma", shape: [count, short], init: filled(1 / long) },
+    };
+  },
+  build: ({ site, x, y, params, options: o, b, dropout }) => {
+    const delta = deltaOf(linear(site), required(params), o, b);
+    return b.add(y, b.matmul(dropout(x, o.randlora_dropout), b.transpose(delta, [1, 0])));
+  },
+  merge: ({ site, weight, params, options: o, b }) => ({
+    weight: b.add(weight, deltaOf(linear(site), required(params), o, b)),
+  }),
+});
+
+function required({ A, B, lambda, gamma }: Readonly<Record<string, Value>>): Params {
+  if (A === undefined || B === undefined || lambda === undefined || gamma === undefined)
+    throw new InternalError("RandLoRA without its projections or factors");
+  return { A, B, lambda, gamma };
+}
