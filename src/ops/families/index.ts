@@ -32,6 +32,7 @@ import * as quantizedLinear from "./quantized-linear.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
+import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
@@ -81,6 +82,7 @@ export const families = [
   reduceExtremum,
   reduceSum,
   reshape,
+  rotaryEmbedding,
   scan,
   scatter,
   select,
