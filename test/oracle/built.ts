@@ -4,6 +4,10 @@
 const built: ReadonlySet<string> = new Set([
   "lora",
   "ia3",
+  "loha",
+  "loha-grouped",
+  "hira",
+  "beft",
   "lora-rslora",
   "lora-gaussian",
   "lora-init-false",
@@ -34,6 +38,7 @@ const built: ReadonlySet<string> = new Set([
   "lora-bias",
   "ln_tuning",
   "vera",
+  "adalora",
   "randlora",
   "waveft",
   "waveft-db4",
@@ -49,4 +54,12 @@ const built: ReadonlySet<string> = new Set([
 
 export function isBuilt(name: string): boolean {
   return built.has(name);
+}
+
+/**
+ * Options in which a case differs from its configuration. The image models of the set yield logits alone, and PEFT adds
+ * AdaLoRA's penalty only to a loss that the model itself yields: there the set's loss and gradients are without it.
+ */
+export function adjustedOptions(model: string, name: string): Readonly<Record<string, unknown>> {
+  return name === "adalora" && (model === "vit" || model === "smallconv") ? { orth_reg_weight: 0 } : {};
 }
