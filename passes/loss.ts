@@ -1,5 +1,6 @@
 /** Adds a loss to the graph, with the label inputs it reads. */
 import { z } from "zod";
+import { takePenalties } from "../src/adapt/penalty.ts";
 import { nearNames } from "../src/diagnostics/define.ts";
 import { trainingErrors } from "../src/diagnostics/training.ts";
 import type { Graph } from "../src/ir/graph.ts";
@@ -39,6 +40,7 @@ export default definePass({
         losses.map(({ name }) => name),
       );
     }
+    const penalties = takePenalties(graph);
     const judged = chooseOutputs(floatOutputs(graph), logitsOutput(graph), options.logits);
     const many = options.logits === "*";
     const given: GivenOptions = JSON.parse(options.options);
@@ -58,7 +60,8 @@ export default definePass({
     const [first, ...rest] = terms;
     if (first === undefined)
       throw trainingErrors.E_NO_OUTPUT(graph.outputs.map((o) => `${o.name}: ${formatType(o.type)}`));
-    const total = rest.reduce((sum, term) => b.add(sum, term.loss), first.loss);
+    const ofOutputs = rest.reduce((sum, term) => b.add(sum, term.loss), first.loss);
+    const total = penalties.reduce((sum, term) => b.add(sum, term), ofOutputs);
     const count = rest.reduce((sum, term) => b.add(sum, term.count), first.count);
     for (const input of graph.inputs)
       if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });

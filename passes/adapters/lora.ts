@@ -3,12 +3,13 @@ import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, type Initializer, kaimingUniform, normal } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import { type ConvSite, type LayerSite, requireLayer } from "../../src/analysis/sites.ts";
+import { type LayerSite, requireLayer } from "../../src/analysis/sites.ts";
 import { InternalError } from "../../src/diagnostics/define.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { orthogonalPair } from "./init/orthogonal.ts";
 import { applyDora, magnitudeSpec, mergeDora } from "./parts/dora.ts";
+import { windowOf } from "./parts/window.ts";
 
 const options = z
   .strictObject({
@@ -214,14 +215,4 @@ function initializersOf(
   if (init === "orthogonal" && site.kind === "linear")
     return orthogonalPair(r, site.inFeatures, site.outFeatures, site.path);
   return [kaimingUniform(), init === false ? kaimingUniform() : filled(0)];
-}
-
-/** The window of the base layer. PEFT crashes on dilated layers; handing the dilation on is what the formula says. */
-function windowOf({ node }: ConvSite): Record<string, readonly number[] | string | undefined> {
-  return {
-    strides: node.ints("strides", undefined),
-    pads: node.ints("pads", undefined),
-    dilations: node.ints("dilations", undefined),
-    auto_pad: node.string("auto_pad", undefined),
-  };
 }

@@ -9,6 +9,7 @@ import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
 import type { BoundAdapter, Merged, ParameterSpec } from "./define.ts";
 import { addParameter, keyOf } from "./parameters.ts";
+import { markPenalty } from "./penalty.ts";
 import { basePath } from "./select.ts";
 
 /** What attaching needs beside sites and method. */
@@ -35,6 +36,11 @@ export function attachAdapter(
     known.set(path, params);
     attachToSite(graph, adapter, site, { ...common, ...params }, options);
   }
+  const penalty = adapter.penalty([...known.values()], new OpBuilder({ graph }, options.opset));
+  if (penalty === undefined) return;
+  penalty.name = "penalty";
+  markPenalty(penalty);
+  graph.addOutput(penalty);
 }
 
 function addParameters(

@@ -87,6 +87,12 @@ export interface AdapterSpec<S extends z.ZodObject, K extends string> {
   readonly parameters: (site: Site, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
   /** Tensors that all sites have in common, whose keys have no module path; they join the site's own in `params`. */
   readonly shared?: (sites: readonly Site[], options: z.output<S>) => Readonly<Record<string, ParameterSpec>>;
+  /** A scalar that the method adds to the loss, from the tensors of every adapted module. */
+  readonly penalty?: (
+    params: readonly Readonly<Record<K, Value>>[],
+    options: z.output<S>,
+    b: OpBuilder,
+  ) => Value | undefined;
   /** The adapted output of a site. */
   readonly build: (context: BuildContext<z.output<S>, K>) => Value;
   /** The same as weights; a reason where that is not possible. */
@@ -118,6 +124,7 @@ export interface BoundAdapter {
   accepts(site: Site): true | string;
   parameters(site: Site): Readonly<Record<string, ParameterSpec>>;
   shared(sites: readonly Site[]): Readonly<Record<string, ParameterSpec>>;
+  penalty(params: readonly Readonly<Record<string, Value>>[], b: OpBuilder): Value | undefined;
   build(context: Omit<BuildContext<unknown, string>, "options">): Value;
   merge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
 }
@@ -150,6 +157,7 @@ export function defineAdapter<S extends z.ZodObject, K extends string>(spec: Ada
         identityAtStart: spec.identityAtStart(options),
         accepts: (site) => spec.accepts?.(site, optionsAt(site)) ?? true,
         parameters: (site) => spec.parameters(site, optionsAt(site)),
+        penalty: (params, b) => spec.penalty?.(params, options, b),
         shared: (sites) => spec.shared?.(sites, options) ?? {},
         build: (context) => spec.build({ ...context, options: optionsAt(context.site) }),
         merge: (context) => spec.merge({ ...context, options: optionsAt(context.site) }),

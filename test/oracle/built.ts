@@ -4,10 +4,9 @@
 const built: ReadonlySet<string> = new Set([
   "lora",
   "ia3",
-  "loha",
-  "loha-grouped",
-  "hira",
-  "beft",
+  "miss",
+  "miss-mini",
+  "miss-bat",
   "lora-rslora",
   "lora-gaussian",
   "lora-init-false",

@@ -7,6 +7,7 @@ import { readPeftFolder } from "../../src/compile/peft-folder.ts";
 import type { CompileRequest } from "../../src/compile/request.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { fromNumbers, NDArray } from "../../src/ops/ndarray.ts";
+import { adjustedOptions } from "./built.ts";
 import { checkMerged } from "./check-merged.ts";
 import { expectClose, tolerances } from "./close.ts";
 import {
@@ -33,7 +34,7 @@ export async function checkCase(item: OracleCase): Promise<void> {
   const record = readTrainRecord(item.folder);
   const model = readModel(item.modelFile);
   const request: CompileRequest = {
-    method: { name: peft.method, options: { ...peft.options } },
+    method: { name: peft.method, options: { ...peft.options, ...adjustedOptions(item.model, item.name) } },
     modulesToSave: savedModules(peft.options),
     task: taskOf(item.model),
     ...trainingOf(record),

@@ -1,0 +1,154 @@
+/** AdaLoRA: a low-rank update in the form of a singular value decomposition, with a penalty on factors that are not orthogonal. */
+import { z } from "zod";
+import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
+import { filled, normal } from "../../src/adapt/initializers.ts";
+import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
+import type { ConvSite, LinearSite, Site } from "../../src/analysis/sites.ts";
+import { InternalError } from "../../src/diagnostics/define.ts";
+import { float32Tensor } from "../../src/ir/constant.ts";
+import type { Value } from "../../src/ir/value.ts";
+import type { OpBuilder } from "../../src/ops/builder.ts";
+import { windowOf } from "./parts/window.ts";
+
+const kept = "of the schedule that prunes ranks, which PEFT's trainer runs and which is not run here";
+
+const options = z
+  .strictObject({
+    init_r: z.int().min(1).default(12).describe("rank of the update"),
+    target_r: z.int().min(1).default(8).describe(`average rank at the end ${kept}`),
+    tinit: z.int().nonnegative().default(0).describe(`steps before the start ${kept}`),
+    tfinal: z.int().nonnegative().default(0).describe(`steps after the end ${kept}`),
+    deltaT: z.int().min(1).default(1).describe(`steps between two changes ${kept}`),
+    beta1: z.number().min(0).max(1).default(0.85).describe(`smoothing of sensitivities ${kept}`),
+    beta2: z.number().min(0).max(1).default(0.85).describe(`smoothing of uncertainties ${kept}`),
+    total_step: z.int().min(1).nullable().default(null).describe(`number of steps ${kept}`),
+    orth_reg_weight: z
+      .number()
+      .min(0)
+      .default(0.5)
+      .describe("weight in the loss of the mean distance of A A^T and B^T B from the identity"),
+    lora_alpha: z.number().default(8).describe("numerator of the scaling: lora_alpha / init_r"),
+    lora_dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe("probability of dropping an input element of A"),
+    init_lora_weights: z.boolean().default(true).describe("true: E starts at 0; false: normal, like A and B"),
+    bias: z
+      .enum(["none", "all", "lora_only"])
+      .default("none")
+      .describe("which biases of the base model are trained, too"),
+    ...targetOptions,
+  })
+  .check(checkLayers);
+
+type Options = z.output<typeof options>;
+
+function layer(site: Site): LinearSite | ConvSite {
+  if (site.kind !== "linear" && site.kind !== "conv")
+    throw new InternalError(`"${site.path}" is neither linear nor a convolution`);
+  return site;
+}
+
+/** Size of the weight as a matrix. */
+function sizesOf(site: LinearSite | ConvSite): { out: number; width: number } {
+  if (site.kind === "linear") return { out: site.outFeatures, width: site.inFeatures };
+  return { out: site.outChannels, width: site.kernel.reduce((size, dim) => size * dim, site.inChannels) };
+}
+
+/** PEFT divides by the initial rank plus a small number, and takes the rank where alpha is not positive. */
+function scalingOf({ lora_alpha: alpha, init_r: r }: Options): number {
+  return (alpha > 0 ? alpha : r) / (r + 1e-5);
+}
+
+type Params = Readonly<Record<"A" | "B" | "E", Value>>;
+
+/** s B (A * E), as a matrix. */
+function deltaOf({ A, B, E }: Params, o: Options, b: OpBuilder): Value {
+  return b.mul(b.matmul(B, b.mul(A, E)), scalingOf(o));
+}
+
+/** Frobenius norm of P - I. */
+function distance(product: Value, r: number, b: OpBuilder): Value {
+  const identity = Array.from({ length: r * r }, (_, i) => (i % (r + 1) === 0 ? 1 : 0));
+  const difference = b.sub(product, b.constant(float32Tensor(identity, [r, r]), "identity"));
+  return b.sqrt(b.reduceSumSquare(difference, undefined, false));
+}
+
+export default defineAdapter({
+  name: "adalora",
+  peftType: "ADALORA",
+  summary: "Adds a low-rank update in the form of a singular value decomposition, kept near orthogonality",
+  formula:
+    "y = W x + b + s B diag(E) A x, with s = lora_alpha / init_r; the loss gains a penalty on A A^T - I and B^T B - I",
+  paper:
+    "Zhang et al. 2023, Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, https://arxiv.org/abs/2303.10512",
+  options,
+  peftConfig: {
+    alora_invocation_tokens: null,
+    alpha_pattern: {},
+    arrow_config: null,
+    corda_config: null,
+    ensure_weight_tying: false,
+    eva_config: null,
+    fan_in_fan_out: false,
+    kasa_config: null,
+    layer_replication: null,
+    loftq_config: {},
+    lora_bias: false,
+    lora_ga_config: null,
+    megatron_config: null,
+    megatron_core: "megatron.core",
+    monteclora_config: null,
+    qalora_group_size: 16,
+    r: 8,
+    rank_pattern: null,
+    target_parameters: null,
+    trainable_token_indices: null,
+    use_bdlora: null,
+    use_dora: false,
+    use_qalora: false,
+    use_rslora: false,
+    velora_config: null,
+  },
+  sites: ["linear", "conv"],
+  accepts: (site) =>
+    site.kind === "conv" && site.groups > 1 ? "its convolution is grouped, while the factors are not" : true,
+  identityAtStart: (o) => o.init_lora_weights,
+  parameters: (site, o): Record<"A" | "B" | "E", ParameterSpec> => {
+    const { out, width } = sizesOf(layer(site));
+    return {
+      A: { key: "lora_A", shape: [o.init_r, width], init: normal(0.02), group: "lora_A" },
+      B: { key: "lora_B", shape: [out, o.init_r], init: normal(0.02), group: "lora_B" },
+      E: { key: "lora_E", shape: [o.init_r, 1], init: o.init_lora_weights ? filled(0) : normal(0.02) },
+    };
+  },
+  penalty: (params, o, b) => {
+    const terms = params.flatMap(({ A, B }) => [
+      distance(b.matmul(A, b.transpose(A, [1, 0])), o.init_r, b),
+      distance(b.matmul(b.transpose(B, [1, 0]), B), o.init_r, b),
+    ]);
+    const [first, ...rest] = terms;
+    if (first === undefined || o.orth_reg_weight === 0) return undefined;
+    return b.mul(
+      rest.reduce((sum, term) => b.add(sum, term), first),
+      o.orth_reg_weight / terms.length,
+    );
+  },
+  build: ({ site, x, y, params, options: o, b, dropout }) => {
+    const dropped = dropout(x, o.lora_dropout);
+    if (site.kind === "conv") {
+      const kernel = b.reshape(deltaOf(params, o, b), [site.outChannels, site.inChannels, ...site.kernel]);
+      return b.add(y, b.op("Conv", [dropped, kernel], windowOf(site)));
+    }
+    const { A, B, E } = params;
+    const down = b.matmul(dropped, b.transpose(b.mul(A, E), [1, 0]));
+    return b.add(y, b.matmul(down, b.mul(b.transpose(B, [1, 0]), scalingOf(o))));
+  },
+  merge: ({ site, weight, params, options: o, b }) => {
+    const delta = deltaOf(params, o, b);
+    if (site.kind !== "conv") return { weight: b.add(weight, delta) };
+    return { weight: b.add(weight, b.reshape(delta, [site.outChannels, site.inChannels, ...site.kernel])) };
+  },
+});
