@@ -4,9 +4,13 @@
 const built: ReadonlySet<string> = new Set([
   "lora",
   "ia3",
+  "loha",
+  "loha-grouped",
   "miss",
   "miss-mini",
   "miss-bat",
+  "hira",
+  "beft",
   "lora-rslora",
   "lora-gaussian",
   "lora-init-false",
