@@ -3,6 +3,7 @@ import * as activation from "./activation.ts";
 import * as activationSmooth from "./activation-smooth.ts";
 import * as argExtremum from "./arg-extremum.ts";
 import * as arithmetic from "./arithmetic.ts";
+import * as attention from "./attention.ts";
 import * as batchNorm from "./batch-norm.ts";
 import * as bitwise from "./bitwise.ts";
 import * as cast from "./cast.ts";
@@ -53,6 +54,7 @@ export const families = [
   activationSmooth,
   argExtremum,
   arithmetic,
+  attention,
   batchNorm,
   bitwise,
   cast,

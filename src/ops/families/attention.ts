@@ -1,0 +1,87 @@
+/** Attention over several heads. */
+
+import { InternalError } from "../../diagnostics/define.ts";
+import { addDims, type Dim, floorDivDims, mulDims } from "../../ir/dim.ts";
+import { tensorType } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import { defineOp } from "../define.ts";
+import { type AttentionOperands, type AttentionOptions, attend } from "../kernels/attention.ts";
+import { evaluateEquivalent } from "../kernels/expanded.ts";
+import type { AttributeSpec } from "../params.ts";
+import { float, int } from "../params.ts";
+import type { Inferred } from "../record.ts";
+
+/** A float attribute that may be absent. */
+const maybeFloat: AttributeSpec<number | undefined> = {
+  kind: "float",
+  fallback: undefined,
+  read: (node, name) => node.float(name, undefined),
+};
+
+export const Attention = defineOp({
+  type: "Attention",
+  versions: [23, 24, 25],
+  inputs: ["q", "k", "v", "mask?", "pastKey?", "pastValue?", "lengths?"],
+  outputs: ["y", "key?", "value?", "scores?"],
+  attributes: {
+    is_causal: int(0),
+    left_window_size: int(-1),
+    right_window_size: int(-1),
+    kv_num_heads: int(0),
+    q_num_heads: int(0),
+    qk_matmul_output_mode: int(0),
+    scale: maybeFloat,
+    softcap: float(0),
+    softmax_precision: int(0),
+  },
+  infer: ({ in: operands, attrs }) => inferAttention(operands, attrs),
+  evaluate: ({ node, in: { q, k, v, mask, pastKey, pastValue, lengths }, attrs, opset, exact }) =>
+    evaluateEquivalent(
+      [q, k, v, mask, pastKey, pastValue, lengths],
+      { opset, exact },
+      (b, [query, keys, values, bias, oldKeys, oldValues, counts]) => {
+        if (query === undefined || keys === undefined || values === undefined)
+          throw new InternalError("Attention lacks an operand");
+        const operands = { q: query, k: keys, v: values, mask: bias, lengths: counts };
+        return attend(b, node, { ...operands, pastKey: oldKeys, pastValue: oldValues }, attrs);
+      },
+    ),
+  precision: "low",
+  gradient: {
+    kind: "expand",
+    rule: ({ node, in: operands, attrs, b }) => {
+      const results = attend(b, node, operands, attrs);
+      return node.outputs.map((output, index) => (output === null ? null : (results[index] ?? null)));
+    },
+  },
+});
+
+function inferAttention(operands: AttentionOperands, attrs: AttentionOptions): Inferred[] {
+  const type = operands.q.tensorType;
+  if (type === undefined) return [];
+  const [q, k, v] = [operands.q, operands.k, operands.v].map((x, index) =>
+    headed(x, index === 0 ? attrs.q_num_heads : attrs.kv_num_heads),
+  );
+  if (q === undefined || k === undefined || v === undefined) {
+    return [operands.q, operands.k, operands.v, operands.q].map(
+      (x) => x.tensorType && tensorType(x.tensorType.dtype),
+    );
+  }
+  const past = operands.pastKey?.tensorType?.shape?.[2];
+  const grown = (length: Dim): Dim => (past === undefined ? length : addDims(past, length));
+  const y = type.shape?.length === 3 ? [q[0], q[2], mulDims(q[1], v[3])] : [q[0], q[1], q[2], v[3]];
+  return [
+    tensorType(type.dtype, y),
+    tensorType(operands.k.tensorType?.dtype ?? type.dtype, [k[0], k[1], grown(k[2]), k[3]]),
+    tensorType(operands.v.tensorType?.dtype ?? type.dtype, [v[0], v[1], grown(v[2]), v[3]]),
+    tensorType(type.dtype, [q[0], q[1], q[2], grown(k[2])]),
+  ];
+}
+
+/** Batch, heads, length and channels of an operand. */
+function headed(x: Value, count: number): readonly [Dim, Dim, Dim, Dim] | undefined {
+  const [batch, second, third, fourth] = x.tensorType?.shape ?? [];
+  if (batch === undefined || second === undefined || third === undefined) return undefined;
+  if (fourth !== undefined) return [batch, second, third, fourth];
+  return [batch, count, second, floorDivDims(third, count)];
+}

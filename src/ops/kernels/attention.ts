@@ -1,0 +1,150 @@
+/** Scaled dot product attention written with standard operators. */
+import { operatorErrors } from "../../diagnostics/operator.ts";
+import { dimsEqual } from "../../ir/dim.ts";
+import { dtypeFromCode } from "../../ir/dtype.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
+import { dimOf, dtypeOf, rankOf } from "../facts.ts";
+
+/** Operands of attention; `lengths` counts the keys of each sequence that are no padding. */
+export interface AttentionOperands {
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  readonly mask: Value | undefined;
+  readonly pastKey: Value | undefined;
+  readonly pastValue: Value | undefined;
+  readonly lengths: Value | undefined;
+}
+
+/** Attributes of attention, as ONNX names them. */
+export interface AttentionOptions {
+  readonly is_causal: number;
+  readonly left_window_size: number;
+  readonly right_window_size: number;
+  readonly kv_num_heads: number;
+  readonly q_num_heads: number;
+  readonly qk_matmul_output_mode: number;
+  readonly scale: number | undefined;
+  readonly softcap: number;
+  readonly softmax_precision: number;
+}
+
+/**
+ * Result, keys and values with the past, and the scores at the asked stage.
+ *
+ * @throws DiagnosticError E_UNKNOWN_SIZE where grouped heads of four axes are not counted.
+ */
+export function attend(
+  b: OpBuilder,
+  node: Node,
+  operands: AttentionOperands,
+  options: AttentionOptions,
+): [Value, Value, Value, Value] {
+  const { pastKey, pastValue, lengths } = operands;
+  const flat = rankOf(operands.q) === 3;
+  const heads = (x: Value, count: number): Value =>
+    flat ? b.transpose(b.reshape(x, [0, 0, count, -1]), [0, 2, 1, 3]) : x;
+  const q = heads(operands.q, options.q_num_heads);
+  const newKey = heads(operands.k, options.kv_num_heads);
+  const newValue = heads(operands.v, options.kv_num_heads);
+  const key = pastKey === undefined ? newKey : b.concat([pastKey, newKey], 2);
+  const value = pastValue === undefined ? newValue : b.concat([pastValue, newValue], 2);
+
+  const scores = scaleScores(b, q, repeatHeads(b, node, key, q), options.scale);
+  const capped =
+    options.softcap === 0 ? scores : b.mul(b.op("Tanh", [b.div(scores, options.softcap)]), options.softcap);
+  const offset = pastKey === undefined ? undefined : b.dim(pastKey, 2);
+  const keep = visible(b, q, key, { offset, lengths }, options);
+  const biased = addMasks(b, capped, key, operands.mask, keep, lengths);
+  const dtype = options.softmax_precision === 0 ? undefined : dtypeFromCode(options.softmax_precision);
+  const wide = dtype === undefined ? biased : b.cast(biased, dtype);
+  const weights = b.castLike(softmaxOfKept(b, wide, wide !== capped), q);
+  const product = b.matmul(weights, repeatHeads(b, node, value, q));
+  const y = flat ? b.reshape(b.transpose(product, [0, 2, 1, 3]), [0, 0, -1]) : product;
+  const stages = [scores, capped, biased, weights];
+  return [y, key, value, stages[options.qk_matmul_output_mode] ?? scores];
+}
+
+function scaleScores(b: OpBuilder, q: Value, key: Value, scale: number | undefined): Value {
+  const size = dimOf(q, 3);
+  const product = b.matmul(q, b.transposeLast(key));
+  if (scale !== undefined) return b.mul(product, scale);
+  if (typeof size === "number") return b.mul(product, 1 / Math.sqrt(size));
+  return b.div(product, b.sqrt(b.castLike(b.dim(q, 3), q)));
+}
+
+/** Repeats each head of keys or values for the queries that share it. */
+function repeatHeads(b: OpBuilder, node: Node, x: Value, q: Value): Value {
+  const [count, wanted] = [dimOf(x, 1), dimOf(q, 1)];
+  if (dimsEqual(count, wanted)) return x;
+  if (typeof count !== "number" || typeof wanted !== "number")
+    throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of its heads");
+  const copies = b.expand(b.unsqueeze(x, [2]), b.ints([1, 1, wanted / count, 1, 1]));
+  const part = (start: number, end: number): Value => b.op("Shape", [x], { start, end });
+  return b.reshape(copies, b.concat([part(0, 1), b.ints([wanted]), part(2, 4)], 0));
+}
+
+/** Softmax along the last axis, and zeros for a query that sees no key. */
+function softmaxOfKept(b: OpBuilder, scores: Value, masked: boolean): Value {
+  if (!masked) return b.op("Softmax", [scores], { axis: -1 });
+  const blind = b.equal(b.reduceMax(scores, [-1]), Number.NEGATIVE_INFINITY);
+  return b.where(blind, 0, b.op("Softmax", [b.where(blind, 0, scores)], { axis: -1 }));
+}
+
+/** Which keys each query may see: those in its window, which ends at its own place where it is causal. */
+function visible(
+  b: OpBuilder,
+  q: Value,
+  key: Value,
+  cache: { readonly offset: Value | undefined; readonly lengths: Value | undefined },
+  options: AttentionOptions,
+): Value | undefined {
+  const left = options.left_window_size;
+  const right = options.is_causal === 1 ? 0 : options.right_window_size;
+  if (left < 0 && right < 0) return undefined;
+  const rows = b.unsqueeze(countTo(b, b.dim(q, 2)), [1]);
+  const columns = b.unsqueeze(countTo(b, b.dim(key, 2)), [0]);
+  const places = placesOf(b, rows, q, cache);
+  const kept = [
+    ...(left < 0 ? [] : [b.greaterOrEqual(columns, left === 0 ? places : b.sub(places, left))]),
+    ...(right < 0 ? [] : [b.lessOrEqual(columns, right === 0 ? places : b.add(places, right))]),
+  ];
+  return kept.reduce((all, some) => b.and(all, some));
+}
+
+/** The place of each query among the keys. */
+function placesOf(
+  b: OpBuilder,
+  rows: Value,
+  q: Value,
+  { offset, lengths }: { readonly offset: Value | undefined; readonly lengths: Value | undefined },
+): Value {
+  if (offset !== undefined) return b.add(rows, offset);
+  return lengths === undefined ? rows : b.add(rows, b.unsqueeze(b.sub(lengths, b.dim(q, 2)), [1, 2, 3]));
+}
+
+function addMasks(
+  b: OpBuilder,
+  scores: Value,
+  key: Value,
+  mask: Value | undefined,
+  keep: Value | undefined,
+  lengths: Value | undefined,
+): Value {
+  let result = scores;
+  if (mask !== undefined) {
+    if (dtypeOf(mask) === "bool") result = b.where(mask, result, Number.NEGATIVE_INFINITY);
+    else result = b.add(result, mask);
+  }
+  if (keep !== undefined) result = b.where(keep, result, Number.NEGATIVE_INFINITY);
+  if (lengths === undefined) return result;
+  const columns = countTo(b, b.dim(key, 2));
+  return b.where(b.less(columns, b.unsqueeze(lengths, [1, 2, 3])), result, Number.NEGATIVE_INFINITY);
+}
+
+/** `0, 1, ... size - 1` */
+function countTo(b: OpBuilder, size: Value): Value {
+  return b.op("Range", [b.int(0), size, b.int(1)]);
+}
