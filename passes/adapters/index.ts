@@ -3,9 +3,11 @@ import adalora from "./adalora.ts";
 import beft from "./beft.ts";
 import fourierft from "./fourierft.ts";
 import hira from "./hira.ts";
+import hra from "./hra.ts";
 import ia3 from "./ia3.ts";
 import lnTuning from "./ln-tuning.ts";
 import loha from "./loha.ts";
+import lokr from "./lokr.ts";
 import lora from "./lora.ts";
 import miss from "./miss.ts";
 import randlora from "./randlora.ts";
@@ -20,9 +22,11 @@ export const adapters = [
   beft,
   fourierft,
   hira,
+  hra,
   ia3,
   lnTuning,
   loha,
+  lokr,
   lora,
   miss,
   randlora,

@@ -3,9 +3,11 @@ import adaloraRecord from "../../passes/adapters/adalora.ts";
 import beftRecord from "../../passes/adapters/beft.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
 import hiraRecord from "../../passes/adapters/hira.ts";
+import hraRecord from "../../passes/adapters/hra.ts";
 import ia3Record from "../../passes/adapters/ia3.ts";
 import lnTuningRecord from "../../passes/adapters/ln-tuning.ts";
 import lohaRecord from "../../passes/adapters/loha.ts";
+import lokrRecord from "../../passes/adapters/lokr.ts";
 import loraRecord from "../../passes/adapters/lora.ts";
 import missRecord from "../../passes/adapters/miss.ts";
 import randloraRecord from "../../passes/adapters/randlora.ts";
@@ -34,6 +36,9 @@ export const fourierft = methodFactory(fourierftRecord);
 /** HiRA: a low-rank product that scales a frozen weight element by element. */
 export const hira = methodFactory(hiraRecord);
 
+/** HRA: a chain of Householder reflections of what a frozen layer reads. */
+export const hra = methodFactory(hraRecord);
+
 /** IA3: learned factors on the outputs, or for feed-forward modules on the inputs, of frozen layers. */
 export const ia3 = methodFactory(ia3Record);
 
@@ -42,6 +47,9 @@ export const lnTuning = methodFactory(lnTuningRecord);
 
 /** LoHa: the element-wise product of two low-rank products beside a frozen weight. */
 export const loha = methodFactory(lohaRecord);
+
+/** LoKr: a Kronecker product beside a frozen weight. */
+export const lokr = methodFactory(lokrRecord);
 
 /** LoRA: a low-rank update beside a frozen weight. */
 export const lora = methodFactory(loraRecord);
