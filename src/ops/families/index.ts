@@ -34,6 +34,7 @@ import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
 import * as rotaryEmbedding from "./rotary-embedding.ts";
+import * as runtimeActivation from "./runtime-activation.ts";
 import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
@@ -47,6 +48,7 @@ import * as transpose from "./transpose.ts";
 import * as triangle from "./triangle.ts";
 import * as trigonometry from "./trigonometry.ts";
 import * as vectorNorm from "./vector-norm.ts";
+import * as windowFunction from "./window-function.ts";
 
 /** Every file of src/ops/families/, by file name. */
 export const families = [
@@ -85,6 +87,7 @@ export const families = [
   reduceSum,
   reshape,
   rotaryEmbedding,
+  runtimeActivation,
   scan,
   scatter,
   select,
@@ -98,4 +101,5 @@ export const families = [
   triangle,
   trigonometry,
   vectorNorm,
+  windowFunction,
 ] as const;
