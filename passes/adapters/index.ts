@@ -2,6 +2,7 @@
 import adalora from "./adalora.ts";
 import beft from "./beft.ts";
 import fourierft from "./fourierft.ts";
+import gralora from "./gralora.ts";
 import hira from "./hira.ts";
 import hra from "./hra.ts";
 import ia3 from "./ia3.ts";
@@ -21,6 +22,7 @@ export const adapters = [
   adalora,
   beft,
   fourierft,
+  gralora,
   hira,
   hra,
   ia3,

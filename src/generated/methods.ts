@@ -2,6 +2,7 @@
 import adaloraRecord from "../../passes/adapters/adalora.ts";
 import beftRecord from "../../passes/adapters/beft.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
+import graloraRecord from "../../passes/adapters/gralora.ts";
 import hiraRecord from "../../passes/adapters/hira.ts";
 import hraRecord from "../../passes/adapters/hra.ts";
 import ia3Record from "../../passes/adapters/ia3.ts";
@@ -32,6 +33,9 @@ export const beft = methodFactory(beftRecord);
 
 /** FourierFT: an update whose discrete Fourier transform has a few trained coefficients at random places. */
 export const fourierft = methodFactory(fourierftRecord);
+
+/** GraLoRA: low-rank updates of the blocks of a frozen weight, which exchange parts of their ranks. */
+export const gralora = methodFactory(graloraRecord);
 
 /** HiRA: a low-rank product that scales a frozen weight element by element. */
 export const hira = methodFactory(hiraRecord);

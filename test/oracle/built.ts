@@ -15,6 +15,8 @@ const built: ReadonlySet<string> = new Set([
   "lokr-effective",
   "hra",
   "hra-gs",
+  "gralora",
+  "gralora-hybrid",
   "hira",
   "beft",
   "lora-rslora",
