@@ -30,6 +30,7 @@ import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
 import * as power from "./power.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
+import * as random from "./random.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
@@ -83,6 +84,7 @@ export const families = [
   pool,
   power,
   quantizedLinear,
+  random,
   reduceExtremum,
   reduceSum,
   reshape,
