@@ -44,6 +44,7 @@ import * as shapeQuery from "./shape-query.ts";
 import * as slice from "./slice.ts";
 import * as softmax from "./softmax.ts";
 import * as sum from "./sum.ts";
+import * as text from "./text.ts";
 import * as topK from "./top-k.ts";
 import * as transpose from "./transpose.ts";
 import * as triangle from "./triangle.ts";
@@ -98,6 +99,7 @@ export const families = [
   slice,
   softmax,
   sum,
+  text,
   topK,
   transpose,
   triangle,
