@@ -51,10 +51,7 @@ function updateOf(site: LinearSite, x: Value, y: Value, params: Params, o: Optio
   const update = b.reshape(up, b.shape(y));
   if (o.hybrid_r === 0) return b.mul(update, scalingOf(o));
   const general = b.matmul(x, b.transpose(part(params, "generalA"), [1, 0]));
-  return b.mul(
-    b.add(update, b.matmul(general, b.transpose(part(params, "generalB"), [1, 0]))),
-    scalingOf(o),
-  );
+  return b.mul(b.add(update, b.matmul(general, b.transpose(part(params, "generalB"), [1, 0]))), scalingOf(o));
 }
 
 function deltaOf(site: LinearSite, params: Params, o: Options, b: OpBuilder): Value {

@@ -79,8 +79,7 @@ export default defineAdapter({
   parameters: (site, o) => {
     const { outFeatures } = requireLinear(site);
     const { r, mini_r, init_weights: init } = o;
-    const shape =
-      init === "bat" ? [outFeatures / r, r, r] : init === "mini" ? [r, mini_r] : [r, outFeatures];
+    const shape = init === "bat" ? [outFeatures / r, r, r] : init === "mini" ? [r, mini_r] : [r, outFeatures];
     return { block: { key: "miss_block", shape, init: init === false ? kaimingUniform() : filled(0) } };
   },
   build: ({ site: anySite, x, y, weight, base, params: { block }, options: o, b, dropout }) => {

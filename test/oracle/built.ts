@@ -17,6 +17,7 @@ const built: ReadonlySet<string> = new Set([
   "hra-gs",
   "gralora",
   "gralora-hybrid",
+  "delora",
   "hira",
   "beft",
   "lora-rslora",
