@@ -1,8 +1,9 @@
 /** `export`: what was trained, in the form that another program reads. */
 import { join } from "node:path";
 import type { Command } from "commander";
+import { writeOnnxAdapter } from "../compile/export-onnx-adapter.ts";
 import { writePeftFolder } from "../compile/export-peft.ts";
-import { requireModelName, saveModel } from "../compile/model-file.ts";
+import { requireModelName, saveModel, standardStream } from "../compile/model-file.ts";
 import { mergeTrained, type Trained } from "../compile/trained.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { peftTaskTypes, taskNames } from "../training/tasks.ts";
@@ -21,45 +22,51 @@ interface ExportOptions extends CommonOptions {
   readonly checkpoint?: string;
 }
 
+const defaultNames: Readonly<Record<ExportOptions["format"], string>> = {
+  peft: "adapter",
+  onnx: "merged.onnx",
+  "onnx-adapter": "adapted.onnx",
+};
+
 export function exportCommand(terminal: Terminal): Command {
   return defineVerb("export", {
     description:
-      "Writes what was trained as an adapter folder that Hugging Face PEFT loads (peft), or as an inference model with the " +
-      "adapter inside (onnx, as merge does).",
+      "Writes what was trained as an adapter folder that Hugging Face PEFT loads (peft), as an inference model with the " +
+      "adapter inside (onnx, as merge does), or as a model that takes the adapter as inputs with the .onnx_adapter file " +
+      "that feeds them (onnx-adapter).",
     examples: [
       ["export model.peft --format peft -o adapter", "for PeftModel.from_pretrained in Python"],
       ["export model.peft --format onnx -o tuned.onnx", "for ONNX Runtime"],
+      [
+        "export model.peft --format onnx-adapter -o base.onnx",
+        "also writes base.onnx_adapter, which ONNX Runtime activates run by run",
+      ],
     ],
   })
     .argument("<artifact>", "folder that compile wrote")
+    .addOption(choiceOption("--format <form>", "what to write", formats).makeOptionMandatory())
     .addOption(
-      choiceOption("--format <form>", "peft or onnx; onnx-adapter is to come", formats).makeOptionMandatory(),
+      outputOption("where to write; adapter, merged.onnx or adapted.onnx in the artifact unless given"),
     )
-    .addOption(outputOption("where to write; ARTIFACT/adapter or ARTIFACT/merged.onnx unless given"))
     .addOption(checkpointOption())
     .action((folder: string, options: ExportOptions) => runExport(folder, options, terminal));
 }
 
 async function runExport(folder: string, options: ExportOptions, terminal: Terminal): Promise<void> {
   const { format, checkpoint, json } = options;
-  if (format === "onnx-adapter") {
-    const message = "peft-compile export: --format onnx-adapter is not available yet";
+  const output = options.output ?? join(folder, defaultNames[format]);
+  if (format !== "peft") requireModelName(output);
+  if (output === standardStream && format === "onnx-adapter") {
+    const message = "peft-compile export: --format onnx-adapter writes two files and needs a name for them";
     throw new UsageError(cliErrors.E_USAGE(message, "peft-compile export --help"));
   }
-  const output = options.output ?? join(folder, format === "peft" ? "adapter" : "merged.onnx");
-  if (format === "onnx") requireModelName(output);
   const trained = await openArtifact(folder, checkpoint);
-  if (format === "peft") await exportPeft(trained, output);
-  else {
-    const model = await mergeTrained(trained, (done, total) =>
-      terminal.progress(`merging ${done} of ${total}`),
-    );
-    await saveModel(model, output);
-  }
+  const files = await writers[format](trained, output, terminal);
   const { manifest, tensors, step } = trained;
   const document = {
     ok: true,
     output,
+    files,
     format,
     method: manifest.method.name,
     tensors: tensors.size,
@@ -68,15 +75,34 @@ async function runExport(folder: string, options: ExportOptions, terminal: Termi
   terminal.result(
     json,
     document,
-    () => `${output}  ${manifest.method.name} with ${plural(tensors.size, "tensor")}, ${stateText(trained)}`,
+    () =>
+      `${files.join(" and ")}  ${manifest.method.name} with ${plural(tensors.size, "tensor")}, ${stateText(trained)}`,
   );
 }
 
-async function exportPeft({ adapter, manifest, tensors }: Trained, folder: string): Promise<void> {
+/** Writes one form and gives what it wrote. */
+type Write = (trained: Trained, output: string, terminal: Terminal) => Promise<readonly string[]>;
+
+const writers: Readonly<Record<ExportOptions["format"], Write>> = {
+  peft: exportPeft,
+  onnx: exportMerged,
+  "onnx-adapter": async (trained, output) => [output, await writeOnnxAdapter(trained, output)],
+};
+
+async function exportMerged(trained: Trained, output: string, terminal: Terminal): Promise<[string]> {
+  const model = await mergeTrained(trained, (done, total) =>
+    terminal.progress(`merging ${done} of ${total}`),
+  );
+  await saveModel(model, output);
+  return [output];
+}
+
+async function exportPeft({ adapter, manifest, tensors }: Trained, folder: string): Promise<[string]> {
   const task = taskNames.find((name) => name === manifest.task.name);
   await writePeftFolder(folder, {
     adapter,
     tensors,
     taskType: task === undefined ? undefined : peftTaskTypes[task],
   });
+  return [folder];
 }
