@@ -25,6 +25,7 @@ for (const constant of [false, true]) {
     ["a matrix of indices", 1, [2, 2], [2, 0, 1, 2]],
     ["no index", 0, [0], []],
     ["an order", 2, [4], [3, 1, 0, 2]],
+    ["repeats on the last axis", 2, [7], [3, 1, 3, 0, 4, 3, 1]],
   ];
   for (const [name, axis, shape, values] of rows) {
     checkOp(`${name}, ${known}`, {
