@@ -6,6 +6,7 @@ import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { rankOf } from "../../src/ops/facts.ts";
 import { requireLinear } from "./parts/layer-matrix.ts";
 
 const options = z
@@ -93,7 +94,7 @@ export default defineAdapter({
     const dropped = dropout(x, o.miss_dropout);
     // Whole shards are summed at once; the rest meets the first rows of the block only.
     const whole = Math.floor(inFeatures / r) * r;
-    const rank = dropped.tensorType?.shape?.length ?? 3;
+    const rank = rankOf(dropped);
     const wide = wideBlock(site, block, o, b);
     const terms: Value[] = [];
     if (whole > 0) {
