@@ -37,6 +37,13 @@ export const runtimeErrors = defineDiagnostics({
     got: array,
     next: "give the elements in the typed array that belongs to the element type",
   }),
+  E_FEED_SIZE: (name: string, shape: readonly number[], got: number) => ({
+    message: `tensor "${name}" has another number of elements than its shape says`,
+    place: name,
+    expected: `${shape.reduce((product, dim) => product * dim, 1)} elements for [${shape}]`,
+    got: String(got),
+    next: "give as many elements as the shape has, row by row",
+  }),
   E_ARTIFACT_MISSING: (folder: string) => ({
     message: "the folder is not a training artifact",
     place: folder,
@@ -114,12 +121,12 @@ export const runtimeErrors = defineDiagnostics({
     got: task,
     next: "compile the model with --task causal-lm",
   }),
-  E_LOCKED: (folder: string, pid: number) => ({
+  E_LOCKED: (folder: string, pid: number | undefined) => ({
     message: "another process is training this artifact",
     place: folder,
     expected: "one trainer at a time",
-    got: `process ${pid}`,
-    next: "wait for it, or end it",
+    got: pid === undefined ? "a lock that is just being taken" : `process ${pid}`,
+    next: "wait for it or end it, or train into a folder of its own with --out",
   }),
   E_LOSS_NOT_FINITE: (step: number, loss: number, checkpoint: string) => ({
     message: `the loss of step ${step} is not finite`,
