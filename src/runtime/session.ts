@@ -3,7 +3,7 @@ import type { Field } from "../data/batch.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
 import { type ElementType, viewElements } from "../formats/element-type.ts";
 
-export type RuntimeProvider = "cpu" | "cuda";
+export type RuntimeProvider = "cpu" | "cuda" | "webgpu" | "wasm";
 
 export interface SessionOptions {
   /** Threads inside an operator; the runtime's own choice where absent. */
@@ -24,8 +24,13 @@ export interface SessionOptions {
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** Feeds are read in place and must not be changed until the promise is settled; outputs are fresh copies. */
-  run(feeds: Readonly<Record<string, Field>>): Promise<Record<string, Field>>;
+  /**
+   * Feeds are read in place and must not be changed until the promise is settled; outputs are fresh copies.
+   *
+   * @param outputs names of the outputs that are wanted; all unless given.
+   * @throws DiagnosticError `E_FEED`, `E_FEED_SIZE`, `E_RUN` naming the graph.
+   */
+  run(feeds: Readonly<Record<string, Field>>, outputs?: readonly string[]): Promise<Record<string, Field>>;
   close(): Promise<void>;
 }
 
@@ -66,20 +71,21 @@ export async function openSession(
 ): Promise<Session> {
   const runtime = await loadRuntime();
   const { provider = "cpu", name = typeof model === "string" ? model : "the graph" } = options;
+  requireProvider(runtime, provider);
   const session = await create(runtime, model, options).catch((error: unknown) => {
     const reason = messageOf(error);
-    throw provider !== "cpu" && /provider|shared library/i.test(reason)
+    throw provider !== "cpu" && providerTrouble.test(reason)
       ? runtimeErrors.E_PROVIDER(provider, reason)
       : runtimeErrors.E_SESSION(name, reason);
   });
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
-    async run(feeds) {
+    async run(feeds, wanted = session.outputNames) {
       const tensors = Object.fromEntries(
         Object.entries(feeds).map(([key, tensor]) => [key, toRuntime(runtime, key, tensor)]),
       );
-      const results = await session.run(tensors).catch((error: unknown) => {
+      const results = await session.run(tensors, wanted).catch((error: unknown) => {
         throw runtimeErrors.E_RUN(name, messageOf(error));
       });
       return Object.fromEntries(
@@ -88,6 +94,17 @@ export async function openSession(
     },
     close: () => session.release(),
   };
+}
+
+/** Words of the runtime where a provider cannot start, whatever the graph: libraries, drivers or devices are missing. */
+const providerTrouble = /shared library|adapter|driver|cud(a|nn) (failure|error)|no \S+ device/i;
+
+/** The binding drops a provider that its build does not have, and would compute on the CPU without a word. */
+function requireProvider(runtime: RuntimeModule, provider: RuntimeProvider): void {
+  // A module that stands in for the runtime need not have this list.
+  const known = runtime.listSupportedBackends?.().map(({ name }) => name);
+  if (known === undefined || known.includes(provider)) return;
+  throw runtimeErrors.E_PROVIDER(provider, `a runtime with ${known.join(", ")}`);
 }
 
 function create(
@@ -126,6 +143,8 @@ function toRuntime(
 ): InstanceType<RuntimeModule["Tensor"]> {
   const { Tensor } = runtime;
   const { dtype, shape, data } = field;
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  if (size !== data.length) throw runtimeErrors.E_FEED_SIZE(name, shape, data.length);
   if (dtype === "float32" && data instanceof Float32Array) return new Tensor(dtype, data, shape);
   if (dtype === "float64" && data instanceof Float64Array) return new Tensor(dtype, data, shape);
   if (dtype === "float16" && data instanceof Uint16Array) return new Tensor(dtype, data, shape);
