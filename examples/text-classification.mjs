@@ -1,13 +1,15 @@
-// Text classification by API: a classifier as ONNX, a table with text and labels, accuracy, and a merged model.
+// Text classification by API: a classifier as ONNX and tables with labels in, accuracy and a merged model out.
 //
-//   node examples/text-classification.mjs classifier.onnx train.tsv dev.tsv merged.onnx
+//   node examples/text-classification.mjs MODEL.onnx TRAIN.tsv DEV.tsv [MERGED.onnx]
 //
-// The tokenizer.json lies beside the model. The tables have no header: label, then text.
-import { adamw, compile, lora, merge, readModel, seqCls, train } from "peft-compile";
+// The tokenizer.json lies beside the model. The tables have no header: label, then text. The artifact is written beside
+// the merged model, into MERGED.onnx.peft.
+import { adamw, compile, evaluate, lora, merge, readModel, seqCls, train } from "peft-compile";
 
 const [model, trainFile, devFile, output = "merged.onnx"] = process.argv.slice(2);
-if (devFile === undefined)
+if (devFile === undefined) {
   throw new Error("usage: text-classification.mjs MODEL.onnx TRAIN.tsv DEV.tsv [MERGED.onnx]");
+}
 
 const artifact = compile(readModel(model), {
   method: lora({ r: 8, loraAlpha: 16, targetModules: ["query", "value"] }),
@@ -16,21 +18,25 @@ const artifact = compile(readModel(model), {
   schedule: { kind: "linear", warmup: 40 },
   clip: 1,
 });
+for (const remark of artifact.remarks) console.log(remark);
+console.log(`adapts ${artifact.sites.length} modules`);
 const folder = `${output}.peft`;
 await artifact.write(folder, { force: true });
 
-const { metrics } = await train(folder, {
+const columns = { header: false, labelColumn: "0", textColumn: "1" };
+const dev = { data: [devFile], ...columns };
+console.log("before", (await evaluate(folder, dev)).metrics);
+
+await train(folder, {
   data: [trainFile],
-  evalData: [devFile],
-  header: false,
-  labelColumn: "0",
-  textColumn: "1",
+  ...columns,
   batch: 16,
   epochs: 1,
   onStep: ({ step, loss }, { totalSteps }) => {
-    if (step % 50 === 0) console.log(`${step}/${totalSteps} loss ${loss.toFixed(4)}`);
+    if (step % 50 === 0 || step === totalSteps) console.log(`${step}/${totalSteps} loss ${loss.toFixed(4)}`);
   },
 });
-console.log(metrics);
+console.log("after", (await evaluate(folder, dev)).metrics);
+
 await merge(folder, output);
 console.log(`merged into ${output}`);

@@ -1,55 +1,67 @@
 // Trains an artifact with nothing but ONNX Runtime: roles of the manifest in, no import of peft-compile.
-//   node examples/train-from-artifact.mjs DIR [STEPS]     (random token ids; replace `batch` by your own data)
+//
+//   node examples/train-from-artifact.mjs DIR [STEPS]
+//
+// It learns one made-up batch by heart at a constant rate. Put your own data, and the manifest's schedule, in their place.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
-const [dir, steps = "3"] = process.argv.slice(2);
-const {
-  graphs,
-  source,
-  optimizer,
-  state: stateFile,
-} = JSON.parse(readFileSync(`${dir}/manifest.json`, "utf8"));
-const { inputs, outputs, file } = graphs.train;
+const [dir, steps = "5"] = process.argv.slice(2);
+if (dir === undefined) throw new Error("usage: train-from-artifact.mjs DIR [STEPS]");
+const manifest = JSON.parse(readFileSync(`${dir}/manifest.json`, "utf8"));
+const { file, inputs, outputs } = manifest.graphs.train;
+
+// Frozen weights stay in the user's own model file: the runtime is told where that lies.
+const weights = resolve(dir, manifest.source.folder);
 const session = await InferenceSession.create(readFileSync(`${dir}/${file}`), {
-  extra: { session: { model_external_initializers_file_folder_path: resolve(dir, source.folder) } },
+  extra: { session: { model_external_initializers_file_folder_path: weights } },
 });
 
-// state.safetensors: 8 bytes of length, a JSON header, then the tensors; scalars stand in the header.
-const bytes = readFileSync(`${dir}/${stateFile}`);
-const headerSize = Number(bytes.readBigUInt64LE(0));
-const header = JSON.parse(bytes.subarray(8, 8 + headerSize));
-const floats = (key) => bytes.subarray(8 + headerSize).subarray(...header[key].data_offsets);
-const initial = ({ key, dtype, shape, slices }) => {
-  if (slices !== undefined)
+// state.safetensors: length of the header, header (JSON), tensors; scalars stand in the header's metadata.
+const bytes = readFileSync(`${dir}/${manifest.state}`);
+const start = 8 + Number(bytes.readBigUInt64LE(0));
+const { __metadata__: scalars, ...tensors } = JSON.parse(bytes.subarray(8, start));
+
+function initialValue({ key, dtype, shape, slices }) {
+  if (slices === undefined) {
+    return new Tensor(dtype, dtype === "int64" ? [BigInt(scalars[key])] : [Number(scalars[key])], shape);
+  }
+  const flat = new Float32Array(shape[0]);
+  for (const slice of slices) {
+    const [from, to] = tensors[slice.key].data_offsets;
+    new Uint8Array(flat.buffer).set(bytes.subarray(start + from, start + to), 4 * slice.offset);
+  }
+  return new Tensor(dtype, flat, shape);
+}
+
+/** Two examples of sixteen positions: ids where a table bounds them, labels of two kinds, masks of ones. */
+function example({ role, dtype, shape, below = role === "label" ? 2 : undefined }) {
+  const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 2 : 16));
+  const length = dims.reduce((product, dim) => product * dim, 1);
+  if (dtype === "float32")
     return new Tensor(
       dtype,
-      new Float32Array(Uint8Array.from(Buffer.concat(slices.map((s) => floats(s.key)))).buffer),
-      shape,
+      Float32Array.from({ length }, (_, i) => (i % 7) / 7),
+      dims,
     );
-  const text = header.__metadata__[key];
-  return dtype === "int64" ? new Tensor(dtype, [BigInt(text)], []) : new Tensor(dtype, [Number(text)], []);
-};
-const carried = inputs.filter(({ role }) => ["param", "state", "scale"].includes(role));
-const state = Object.fromEntries(carried.map((port) => [port.name, initial(port)]));
+  const integers = Array.from({ length }, (_, i) => (below === undefined ? 1n : BigInt((7 * i) % below)));
+  return new Tensor(dtype, integers, dims);
+}
 
-const batch = ({ name, role, shape, below = 2 }) => {
-  const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 2 : 16));
-  const pick = () =>
-    /mask/.test(name) ? 1n : BigInt(Math.floor(Math.random() * (role === "label" ? 2 : below)));
-  return new Tensor("int64", BigInt64Array.from({ length: dims.reduce((a, b) => a * b, 1) }, pick), dims);
-};
+function feedFor(port, step) {
+  if (port.role === "hyper") return new Tensor("float32", [manifest.optimizer.options.lr], []);
+  if (port.role === "rng") return new Tensor("uint64", [BigInt(step)], []);
+  return port.role === "batch" || port.role === "label" ? example(port) : initialValue(port);
+}
+
+// What an output of role `next` gives is fed to the input that it names, one step later.
+const state = {};
 for (let step = 1; step <= Number(steps); step++) {
-  const feeds = { ...state };
-  for (const port of inputs) {
-    if (port.role === "batch" || port.role === "label") feeds[port.name] = batch(port);
-    if (port.role === "hyper") feeds[port.name] = new Tensor("float32", [optimizer.options.lr], []);
-    if (port.role === "rng") feeds[port.name] = new Tensor("uint64", [BigInt(step)], []);
+  const feeds = inputs.map((port) => [port.name, state[port.name] ?? feedFor(port, step)]);
+  const results = await session.run(Object.fromEntries(feeds));
+  for (const { name, role, feeds: input } of outputs) {
+    if (role === "next") state[input] = results[name];
+    if (role === "loss") console.log(`step ${step} loss ${results[name].data[0].toFixed(4)}`);
   }
-  const results = await session.run(feeds);
-  for (const { name, role, feeds: input } of outputs) if (role === "next") state[input] = results[name];
-  console.log(
-    `step ${step} loss ${results[outputs.find(({ role }) => role === "loss").name].data[0].toFixed(4)}`,
-  );
 }
