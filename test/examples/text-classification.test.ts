@@ -15,7 +15,10 @@ it("compiles, trains, evaluates and merges", { timeout: 120_000 }, () => {
   copyFileSync(join(oracleRoot, "models/bert/model.onnx"), path("model.onnx"));
   copyFileSync("fixtures/tokenizers/wordpiece/tokenizer.json", path("tokenizer.json"));
   // Words whose ids are within the 128 rows of the model.
-  const rows = Array.from({ length: 64 }, (_, i) => `${i % 2}\t${i % 2 === 0 ? "she was old" : "you and the rain"}\n`);
+  const rows = Array.from(
+    { length: 64 },
+    (_, i) => `${i % 2}\t${i % 2 === 0 ? "she was old" : "you and the rain"}\n`,
+  );
   writeFileSync(path("train.tsv"), rows.join(""));
   writeFileSync(path("dev.tsv"), rows.slice(0, 8).join(""));
 
