@@ -30,11 +30,14 @@ export function attachAdapter(
 ): void {
   const common = addParameters(graph, adapter.shared(sites), undefined, options.seed);
   const known = new Map<string, Record<string, Value>>();
-  for (const site of sites) {
+  // A site right behind another one reads what that one yields adapted.
+  const adapted = new Map<Value, Value>();
+  for (const found of sites) {
+    const site = { ...found, x: adapted.get(found.x) ?? found.x };
     const path = basePath(site);
     const params = known.get(path) ?? addParameters(graph, adapter.parameters(site), path, options.seed);
     known.set(path, params);
-    attachToSite(graph, adapter, site, { ...common, ...params }, options);
+    adapted.set(site.y, attachToSite(graph, adapter, site, { ...common, ...params }, options));
   }
   const penalty = adapter.penalty([...known.values()], new OpBuilder({ graph }, options.opset));
   if (penalty === undefined) return;
@@ -54,13 +57,14 @@ function addParameters(
   );
 }
 
+/** Gives the adapted output. */
 function attachToSite(
   graph: Graph,
   adapter: BoundAdapter,
   site: Site,
   params: Record<string, Value>,
   { opset, dropout }: AttachOptions,
-): void {
+): Value {
   const last = site.y.producer;
   if (last === undefined) throw new InternalError(`site "${site.path}" yields no result of a node`);
   const b = new OpBuilder({ graph, before: last.next }, opset);
@@ -83,6 +87,7 @@ function attachToSite(
     site.y.name = "";
     adapted.name = name;
   }
+  return adapted;
 }
 
 /** The weight as PyTorch lays it out, through a Transpose where the file stores it the other way. */

@@ -1,12 +1,17 @@
 /** The plain inference model with a trained adapter inside: the source's own graph with other weights. */
 
 import type { BoundAdapter } from "../adapt/define.ts";
+import { keyOf, keyPrefix } from "../adapt/parameters.ts";
+import { findBaseParameters } from "../adapt/saved.ts";
 import { basePath } from "../adapt/select.ts";
 import { findSites, type Site } from "../analysis/sites.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
 import { cloneModel } from "../ir/clone.ts";
+import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { mergeJobs, newWeights, replaceWeights } from "./merge.ts";
+import { runPasses } from "./passes.ts";
 
 /** Runs a graph without inputs and gives its outputs by name. */
 export type RunConstantGraph = (model: Model) => Promise<ReadonlyMap<string, Tensor>>;
@@ -26,19 +31,17 @@ export interface MergeRequest {
 const mergeOpset = 20;
 
 /**
- * Merges one module after another, so that no more than one weight is in memory beside what is written.
+ * Merges one module after another, so that no more than one weight is in memory beside what is written. Functions are
+ * inlined and Constant nodes become initializers only where an adapted module stands in one.
  *
- * @throws DiagnosticError `E_MERGE_REFUSED` where a method cannot be folded into a module's weights.
+ * @throws DiagnosticError `E_MERGE_REFUSED` where a method cannot be folded into a module's weights, `E_MERGE_MODULE` where
+ * the source lacks a module or parameter that was trained.
  */
-export async function mergeModel(
-  source: Model,
-  { adapter, paths, tensors, run, onProgress }: MergeRequest,
-): Promise<Model> {
-  const model = cloneModel(source);
+export async function mergeModel(source: Model, request: MergeRequest): Promise<Model> {
+  const { adapter, paths, tensors, run, onProgress } = request;
+  const model = openForMerging(source, request);
   const sites = findSites(model.graph);
-  const wanted = new Set(paths);
-  const adapted = sites.filter((site) => wanted.has(basePath(site)));
-  const jobs = mergeJobs(adapter, adapted, tensors, mergeOpset);
+  const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset);
   const results = new Map<Site, ReadonlyMap<string, Tensor>>();
   for (const [index, job] of jobs.entries()) {
     results.set(job.site, await run(job.model));
@@ -46,4 +49,39 @@ export async function mergeModel(
   }
   replaceWeights(model.graph, newWeights(model.graph, sites, results, tensors));
   return model;
+}
+
+/** A copy of the source in whose main graph everything stands that was trained. */
+function openForMerging(source: Model, request: MergeRequest): Model {
+  const model = cloneModel(source);
+  if (findMissing(model.graph, request) === undefined) return model;
+  runPasses(model, "inline-functions,lift-constants");
+  const missing = findMissing(model.graph, request);
+  if (missing !== undefined) throw adaptErrors.E_MERGE_MODULE(missing);
+  return model;
+}
+
+/** The first module or parameter that was trained and is not in the graph. */
+function findMissing(graph: Graph, { adapter, paths, tensors }: MergeRequest): string | undefined {
+  const sites = findSites(graph);
+  const adapted = adaptedSites(sites, paths);
+  const found = new Set(adapted.map(basePath));
+  const path = paths.find((each) => !found.has(each));
+  if (path !== undefined) return path;
+  const added = new Set([
+    ...Object.values(adapter.shared(adapted)).map((spec) => keyOf(spec, undefined)),
+    ...adapted.flatMap((site) =>
+      Object.values(adapter.parameters(site)).map((spec) => keyOf(spec, basePath(site))),
+    ),
+  ]);
+  const base = new Set(findBaseParameters(graph, sites).map(({ module, name }) => `${module}.${name}`));
+  const trained = [...tensors.keys()].filter((key) => key.startsWith(keyPrefix) && !added.has(key));
+  return trained
+    .map((key) => key.slice(keyPrefix.length).replace(/\.base_layer\.(?=[^.]*$)/, "."))
+    .find((name) => !base.has(name));
+}
+
+function adaptedSites(sites: readonly Site[], paths: readonly string[]): Site[] {
+  const wanted = new Set(paths);
+  return sites.filter((site) => wanted.has(basePath(site)));
 }

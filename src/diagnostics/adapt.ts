@@ -60,6 +60,13 @@ export const adaptErrors = defineDiagnostics({
     got,
     next: "check that the adapter was made for this model and rank",
   }),
+  E_MERGE_MODULE: (name: string) => ({
+    message: `the source model has no "${name}", which was trained`,
+    place: name,
+    expected: "the model that was compiled, with every module and parameter under its name",
+    got: "no such module or parameter in the graph of the file",
+    next: "merge into the file that was compiled, or export the adapter instead: peft-compile export DIR --format peft",
+  }),
   E_MERGE_REFUSED: (path: string, method: string, reason: string) => ({
     message: `the adapter on "${path}" cannot be merged: ${reason}`,
     place: path,
