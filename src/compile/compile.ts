@@ -219,6 +219,9 @@ function startFrom(graph: Graph, { file, tensors }: NonNullable<CompileOptions["
     if (wanted.join() !== tensor.dims.join()) {
       throw adaptErrors.E_CHECKPOINT_SHAPE(file, key, `[${wanted}]`, `[${tensor.dims}]`);
     }
+    const dtype = param.initializer?.dtype;
+    if (dtype !== undefined && dtype !== tensor.dtype)
+      throw adaptErrors.E_CHECKPOINT_DTYPE(file, key, dtype, tensor.dtype);
   }
   loadStartingValues(graph, tensors);
 }

@@ -112,8 +112,8 @@ function readConfig(file: string): Record<string, unknown> {
 
 /** `fan_in_fan_out` follows from the module and may say anything; every other field must be at its default. */
 function requireDefault(folder: string, field: string, value: unknown, fallback: unknown): void {
-  if (field === "fan_in_fan_out" || JSON.stringify(value) === JSON.stringify(fallback) || !isSet(value))
-    return;
+  const same = isSet(value) || isSet(fallback) ? JSON.stringify(value) === JSON.stringify(fallback) : true;
+  if (same || field === "fan_in_fan_out") return;
   throw peftErrors.E_PEFT_FIELD_UNSUPPORTED(folder, field, JSON.stringify(value), JSON.stringify(fallback));
 }
 

@@ -83,17 +83,21 @@ function positionRows(sites: readonly Site[]): number | undefined {
   return tables.length === 0 ? undefined : Math.min(...tables);
 }
 
-/** What the user says, else what PEFT does for the task: its usual head names, or our head where it has another. */
+/**
+ * What the user says, else what PEFT does for the task: its usual head names, or our head where it has another. Undefined
+ * leaves the method's own option as it is.
+ */
 function modulesToSave(
   settings: CompileSettings,
   task: TaskName,
   sites: readonly Site[],
   head: Site | undefined,
-): readonly string[] | undefined {
-  const given = settings.method.options.modules_to_save;
-  if (settings.modulesToSave !== undefined)
-    return settings.modulesToSave.length > 0 ? settings.modulesToSave : undefined;
-  if (given !== undefined && given !== null) return undefined;
+): readonly string[] | null | undefined {
+  const given = settings.method.options.modules_to_save ?? undefined;
+  // None at all also where the method's options, such as those of an adapter folder, name some.
+  if (settings.modulesToSave?.length === 0) return given === undefined ? undefined : null;
+  if (settings.modulesToSave !== undefined) return settings.modulesToSave;
+  if (given !== undefined) return undefined;
   if (!tasksWithHead.has(task)) return undefined;
   // Where nothing but the head could be adapted, all-linear adapts it: training it whole would leave nothing.
   const isInner = (site: Site): boolean =>

@@ -1,5 +1,6 @@
 /** A hash of everything in a model but the bytes of its weights: tells whether the file is still the one compiled. */
 import { createHash } from "node:crypto";
+import { relative } from "node:path";
 import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
 import { Tensor } from "../ir/tensor.ts";
@@ -12,8 +13,10 @@ export function structureHash(model: Model): string {
   for (const value of [...copy.graph.initializers, ...copy.graph.inputs]) {
     const tensor = value.initializer;
     if (tensor?.source.kind !== "file") continue;
-    const { offset, length } = tensor.source.range;
-    places.push(`${value.name} ${tensor.dtype}[${tensor.dims}] ${offset}+${length}`);
+    const { file, offset, length } = tensor.source.range;
+    // Weights inside the model's own file have no other place than that.
+    const place = file === model.origin?.file ? "" : relative(model.origin?.folder ?? "", file);
+    places.push(`${value.name} ${tensor.dtype}[${tensor.dims}] ${place}@${offset}+${length}`);
     value.initializer = new Tensor(
       tensor.dtype,
       [0],

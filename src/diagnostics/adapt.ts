@@ -60,6 +60,13 @@ export const adaptErrors = defineDiagnostics({
     got,
     next: "check that the adapter was made for this model and rank",
   }),
+  E_CHECKPOINT_DTYPE: (file: string, key: string, expected: string, got: string) => ({
+    message: `tensor "${key}" of the adapter has elements of another kind than the model needs`,
+    place: file,
+    expected: expected.startsWith("float") ? "F32, F16, BF16 or F64" : expected,
+    got,
+    next: "save the adapter again, with the types that PEFT gives it",
+  }),
   E_MERGE_MODULE: (name: string) => ({
     message: `the source model has no "${name}", which was trained`,
     place: name,
