@@ -1,4 +1,7 @@
-/** Generates `docs/methods.md`: methods, optimizers and losses with formulas and tables of their options. */
+/**
+ * Generates `docs/methods.md`: methods, optimizers and losses with formulas and tables of their options. It reads the lists
+ * that `registry.ts` writes, and runs after it, since generators run in the order of their names.
+ */
 import type { z } from "zod";
 import { adapters } from "../../passes/adapters/index.ts";
 import { losses } from "../../passes/losses/index.ts";
