@@ -8,11 +8,11 @@ import type { Model } from "../ir/model.ts";
 import { assignNames } from "../ir/names.ts";
 import { roleFact, withRole } from "../ir/role.ts";
 import { verifyModel } from "../ir/verify.ts";
-import { openModel, saveModel } from "./model-file.ts";
+import { saveModel } from "./model-file.ts";
 import { runPasses } from "./passes.ts";
 import { preparePipeline } from "./prepare.ts";
 import { loadStartingValues } from "./state.ts";
-import type { Trained } from "./trained.ts";
+import { openSource, type Trained } from "./trained.ts";
 
 /**
  * Writes the source model with the adapter's tensors as inputs to `output`, and the trained tensors beside it under the
@@ -40,8 +40,9 @@ export async function writeOnnxAdapter(trained: Trained, output: string): Promis
 }
 
 /** The source model with the adapter attached as for inference; what it keeps as it is comes from the trained state. */
-function adaptedModel({ source, manifest, tensors }: Trained): Model {
-  const model = openModel(source);
+function adaptedModel(trained: Trained): Model {
+  const { manifest, tensors } = trained;
+  const model = openSource(trained);
   runPasses(model, preparePipeline);
   const { name, options } = manifest.method;
   runPasses(model, [

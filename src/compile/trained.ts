@@ -49,12 +49,18 @@ export function openTrained(folder: string, checkpoint?: string): Trained {
   };
 }
 
-/** The source model with everything that was trained inside. @throws DiagnosticError `E_MERGE_REFUSED`. */
+/** The source model. Links that the artifact itself made are followed. */
+export function openSource({ manifest, source }: Trained): Model {
+  return openModel(source, { followLinks: manifest.source.weights === "link" });
+}
+
+/** The source model with everything that was trained inside. @throws DiagnosticError `E_MERGE_*`. */
 export function mergeTrained(
-  { manifest, adapter, tensors, source }: Trained,
+  trained: Trained,
   onProgress?: (done: number, total: number) => void,
 ): Promise<Model> {
-  return mergeModel(openModel(source), {
+  const { manifest, adapter, tensors } = trained;
+  return mergeModel(openSource(trained), {
     adapter,
     paths: manifest.method.sites.map(({ path }) => path),
     tensors,
