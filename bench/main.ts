@@ -7,7 +7,8 @@ import type { CompileRequest } from "../src/compile/request.ts";
 import { writeArtifact } from "../src/compile/write-artifact.ts";
 import { Batches } from "../src/data/batches.ts";
 import { readModel } from "../src/onnx/read.ts";
-import { openData, wantedFields } from "../src/runtime/open-data.ts";
+import { wantedFields } from "../src/runtime/graph-ports.ts";
+import { openData } from "../src/runtime/open-data.ts";
 import { Trainer } from "../src/runtime/trainer.ts";
 import { measure, type Spread } from "./measure.ts";
 

@@ -1,5 +1,6 @@
 /** `evaluate`: metrics of an artifact's task on a data set. */
 import type { Command } from "commander";
+import type { RuntimeProvider } from "../runtime/session.ts";
 import { evaluate } from "../runtime/train-files.ts";
 import { addDataOptions, type DataFlags, dataOptions } from "./data-options.ts";
 import { providerOption, threadsOption } from "./options.ts";
@@ -11,7 +12,7 @@ interface EvaluateOptions extends CommonOptions, DataFlags {
   readonly data: readonly string[];
   readonly checkpoint?: string;
   readonly threads?: number;
-  readonly provider?: "cpu" | "cuda";
+  readonly provider?: RuntimeProvider;
 }
 
 export function evaluateCommand(terminal: Terminal): Command {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { Tokenizer } from "../data/tokenizer.ts";
 import { generateText } from "../runtime/generate.ts";
+import type { RuntimeProvider } from "../runtime/session.ts";
 import { Trainer } from "../runtime/trainer.ts";
 import { positiveNumber, providerOption, threadsOption, wholeNumber } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -21,7 +22,7 @@ interface GenerateOptions extends CommonOptions {
   readonly checkpoint?: string;
   readonly untrained?: boolean;
   readonly threads?: number;
-  readonly provider?: "cpu" | "cuda";
+  readonly provider?: RuntimeProvider;
 }
 
 export function generateCommand(terminal: Terminal): Command {

@@ -18,7 +18,11 @@ export class TrainProgress {
     this.#terminal = terminal;
   }
 
-  start({ totalSteps, from, stepsPerEpoch }: RunStart): void {
+  start({ totalSteps, from, stepsPerEpoch, setAside }: RunStart): void {
+    if (setAside !== undefined)
+      this.#terminal.note(
+        `beginning anew; the training that was there (see --resume) is kept in ${setAside}`,
+      );
     const resumed = from > 0 ? `, going on after step ${from}` : "";
     this.#terminal.note(`training ${totalSteps} steps (${stepsPerEpoch} an epoch)${resumed}`);
   }
@@ -40,6 +44,10 @@ export class TrainProgress {
   evaluated(step: number, metrics: Readonly<Record<string, number>>): void {
     const text = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
     this.#terminal.note(`step ${step}: ${text.join(", ")}`);
+  }
+
+  evaluating(done: number, total: number): void {
+    this.#terminal.progress(`evaluating: ${done}/${total} batches`);
   }
 
   #line({ step, skipped, lr }: StepResult, { totalSteps }: StepFacts): string {

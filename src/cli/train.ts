@@ -1,5 +1,6 @@
 /** `train`: trains an artifact on text, tables, arrays or random data. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { RuntimeProvider } from "../runtime/session.ts";
 import { type TrainFilesResult, train } from "../runtime/train-files.ts";
 import type { RunResult } from "../runtime/train-run.ts";
 import { addDataOptions, type DataFlags, dataOptions } from "./data-options.ts";
@@ -21,7 +22,7 @@ interface TrainOptions extends CommonOptions, DataFlags {
   readonly resume?: boolean;
   readonly out?: string;
   readonly threads?: number;
-  readonly provider?: "cpu" | "cuda";
+  readonly provider?: RuntimeProvider;
 }
 
 export function trainCommand(terminal: Terminal): Command {
@@ -34,7 +35,7 @@ export function trainCommand(terminal: Terminal): Command {
         "train model.peft --data train.tsv --eval-data dev.tsv --epochs 3",
         "a table with text and label columns",
       ],
-      ["train model.peft --data corpus.txt --max-length 256 --steps 300", "plain text, in random windows"],
+      ["train model.peft --data corpus.txt --max-length 256 --steps 300", "plain text, in windows"],
       ["train model.peft --data corpus.txt --steps 300 --resume", "go on after an interruption, bit for bit"],
       ["train model.peft --data random --steps 3", "try it out"],
     ],
@@ -43,7 +44,11 @@ export function trainCommand(terminal: Terminal): Command {
     .requiredOption("--data <file...>", "files to train on, or the word random")
     .option("--eval-data <file...>", "files to evaluate on")
     .option("--steps <n>", "updates of the run", wholeNumber(1))
-    .option("--epochs <n>", "passes over the data; 1 unless --steps is given", wholeNumber(1))
+    .addOption(
+      new Option("--epochs <n>", "passes over the data; 1 unless --steps is given")
+        .argParser(wholeNumber(1))
+        .conflicts("steps"),
+    )
     .option("--eval-every <n>", "evaluate every n updates, not only at the end", wholeNumber(1))
     .option("--save-every <n>", "save every n updates, not only at the end", wholeNumber(1))
     .option("--keep <n>", "checkpoints that are kept; all unless given", wholeNumber(1))
@@ -55,7 +60,7 @@ export function trainCommand(terminal: Terminal): Command {
     .addOption(providerOption())
     .action(async (folder: string, options: TrainOptions) => {
       const result = await run(folder, options, terminal);
-      terminal.result(options.json, { ok: true, ...result }, () => summary(folder, result));
+      terminal.result(options.json, { ok: true, ...result }, () => summary(folder, options, result));
     });
 }
 
@@ -72,6 +77,7 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
       onStart: (facts) => progress.start(facts),
       onStep: (step, facts) => progress.step(step, facts),
       onEvaluation: (step, metrics) => progress.evaluated(step, metrics),
+      onEvaluationBatch: (done, total) => progress.evaluating(done, total),
       shouldStop: () => stop.requested,
     });
     const { cutInputs } = result;
@@ -86,16 +92,19 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
   }
 }
 
-function summary(
-  folder: string,
-  { steps, totalSteps, stopped, lastLoss, checkpoint, metrics }: RunResult,
-): string {
+function summary(folder: string, { out }: TrainOptions, result: RunResult): string {
+  const { steps, totalSteps, stopped, skippedSteps, lastLoss, checkpoint, metrics, best } = result;
   const loss = Number.isNaN(lastLoss) ? "nothing was left to do" : `last loss ${lastLoss.toFixed(4)}`;
   const lines = stopped
     ? [`stopped after ${plural(steps, "step")} of ${totalSteps}; the same command with --resume goes on`]
     : [`trained ${plural(steps, "step")}; ${loss}`];
+  if (skippedSteps > 0) lines.push(`${plural(skippedSteps, "step")} skipped: the gradient was not finite`);
   for (const [name, value] of Object.entries(metrics ?? {}))
     lines.push(`  ${name.padEnd(12)} ${value.toFixed(4)}`);
-  lines.push(`saved in ${checkpoint}`, `next: peft-compile merge ${folder} -o merged.onnx`);
+  if (best !== null && best.step < steps)
+    lines.push(`smallest evaluation loss: ${best.loss.toFixed(4)} after step ${best.step}`);
+  // Other verbs look in the artifact's own folder.
+  const from = out === undefined ? "" : ` --checkpoint ${checkpoint}`;
+  lines.push(`saved in ${checkpoint}`, `next: peft-compile merge ${folder}${from} -o merged.onnx`);
   return lines.join("\n");
 }

@@ -128,12 +128,19 @@ export const runtimeErrors = defineDiagnostics({
     got: pid === undefined ? "a lock that is just being taken" : `process ${pid}`,
     next: "wait for it or end it, or train into a folder of its own with --out",
   }),
-  E_LOSS_NOT_FINITE: (step: number, loss: number, checkpoint: string) => ({
+  E_LOSS_NOT_FINITE: (step: number, loss: number, checkpoint: string | undefined) => ({
     message: `the loss of step ${step} is not finite`,
     place: `step ${step}`,
     expected: "a number",
     got: String(loss),
-    next: `go on from ${checkpoint} with a lower learning rate or with --clip`,
+    next: `${keptText(checkpoint)}; look for values in the data that are not finite, or compile with a lower rate, a warm-up or --clip`,
+  }),
+  E_STATE_NOT_FINITE: (step: number, key: string, checkpoint: string | undefined) => ({
+    message: `the update of step ${step} made values that are not finite`,
+    place: key,
+    expected: "numbers",
+    got: "infinity or not a number",
+    next: `${keptText(checkpoint)}; compile with a lower rate, a warm-up or --clip`,
   }),
   E_CHECKPOINT: (folder: string, why: string) => ({
     message: "there is no such checkpoint",
@@ -150,3 +157,9 @@ export const runtimeErrors = defineDiagnostics({
     next: "give the same data and options as before, or start anew without --resume",
   }),
 });
+
+function keptText(checkpoint: string | undefined): string {
+  return checkpoint === undefined
+    ? "nothing was saved before"
+    : `the state of before is kept in ${checkpoint}`;
+}

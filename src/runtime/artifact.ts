@@ -12,7 +12,7 @@ export type GraphName = keyof Manifest["graphs"];
 /** How the graphs of an artifact are run. */
 export interface RunOptions {
   readonly threads?: number | undefined;
-  /** The provider that the artifact was compiled for unless given. */
+  /** What the artifact was compiled for unless given; webgpu and wasm are meant for browsers and give way to the CPU here. */
   readonly provider?: RuntimeProvider | undefined;
 }
 

@@ -12,12 +12,19 @@ const recordSchema = z.strictObject({
   step: z.int().nonnegative(),
   seed: z.int(),
   totalSteps: z.int().nonnegative(),
+  /** Examples of a batch, and what the data is recognised by; null where a program fed batches of its own. */
+  batch: z.int().positive().nullable().default(null),
+  data: z.string().nullable().default(null),
   /** Place in the data before the next batch; null where the data has none. */
   cursor: batchesStateSchema.nullable(),
   /** Names of the labels in the order of their ids; null where the task has none. */
   labelNames: z.array(z.string()).nullable().default(null),
   /** Length of the metrics file at this point, in bytes. */
   metricsBytes: z.int().nonnegative(),
+  /** Whether these metrics hold the evaluation of this step. */
+  evaluated: z.boolean().default(false),
+  /** The evaluation with the smallest loss so far; null without one. */
+  best: z.strictObject({ step: z.int().nonnegative(), loss: z.number() }).nullable().default(null),
 });
 
 /** What a run needs beside the state of the graphs to go on exactly. */
@@ -30,37 +37,48 @@ export interface Checkpoint extends TrainingRecord {
 }
 
 const folderName = "checkpoints";
+/** File of the metrics of a run, beside its checkpoints. */
+export const metricsName = "metrics.jsonl";
 const files = { state: "state.safetensors", record: "trainer.json" } as const;
+/** Begins the names of folders that are being written. */
 const unfinished = ".writing-";
+/** Begins the name of a whole checkpoint that is just being replaced by another of the same step. */
+const replaced = ".old-";
 
-/** Writes a checkpoint: into a folder of another name, flushed, then renamed; `latest` follows. */
+/**
+ * Writes a checkpoint: into a folder of another name, flushed, then renamed; `latest` follows. The folder must be
+ * locked.
+ *
+ * @returns the checkpoint's folder.
+ */
 export async function writeCheckpoint(
   artifact: string,
-  record: TrainingRecord,
+  record: z.input<typeof recordSchema>,
   saveState: (file: string) => Promise<void>,
 ): Promise<string> {
   const parent = join(artifact, folderName);
   mkdirSync(parent, { recursive: true });
   const name = `step-${record.step}`;
-  const temporary = join(parent, `${unfinished}${name}-${process.pid}`);
+  const temporary = join(parent, `${unfinished}${name}`);
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary);
   await saveState(join(temporary, files.state));
-  await writeFileAtomic(join(temporary, files.record), `${JSON.stringify(record, null, 2)}\n`);
+  await updateRecord(temporary, record);
   const target = join(parent, name);
-  // A folder of this name is the same step of the same run, written before it was resumed.
-  if (existsSync(target)) {
-    const old = join(parent, `${unfinished}old-${name}-${process.pid}`);
-    rmSync(old, { recursive: true, force: true });
-    renameSync(target, old);
-    renameSync(temporary, target);
-    rmSync(old, { recursive: true, force: true });
-  } else {
-    renameSync(temporary, target);
-  }
+  const old = join(parent, `${replaced}${name}`);
+  // The same step of a run that was resumed earlier or begun anew. Until the new one stands, readers find the old one.
+  if (existsSync(target)) renameSync(target, old);
+  renameSync(temporary, target);
+  rmSync(old, { recursive: true, force: true });
   await flushFolder(parent);
   await writeFileAtomic(join(artifact, "latest"), `${folderName}/${name}\n`);
   return target;
+}
+
+/** Replaces the record of a checkpoint, whose state stays. */
+export async function updateRecord(folder: string, record: z.input<typeof recordSchema>): Promise<void> {
+  const text = JSON.stringify(recordSchema.parse(record), null, 2);
+  await writeFileAtomic(join(folder, files.record), `${text}\n`);
 }
 
 /**
@@ -70,40 +88,80 @@ export async function writeCheckpoint(
  */
 export function latestCheckpoint(artifact: string, given?: string): Checkpoint | undefined {
   if (given !== undefined) {
-    const folder = [resolve(given), join(artifact, given), join(artifact, folderName, given)].find((path) =>
-      existsSync(join(path, files.record)),
-    );
+    const folder = [resolve(given), join(artifact, given), join(artifact, folderName, given)].find(isWhole);
     if (folder === undefined)
       throw runtimeErrors.E_CHECKPOINT(given, "no such folder, or no trainer.json in it");
     return readCheckpoint(folder);
   }
   const pointer = join(artifact, "latest");
-  const named = existsSync(pointer) ? join(artifact, readFileSync(pointer, "utf8").trim()) : undefined;
-  if (named !== undefined && existsSync(join(named, files.record))) return readCheckpoint(named);
-  // A process may have died between the two renames: the highest step is the newest.
-  const parent = join(artifact, folderName);
-  const steps = existsSync(parent) ? readdirSync(parent).flatMap((name) => stepOf(name) ?? []) : [];
-  if (steps.length === 0) return undefined;
-  return readCheckpoint(join(parent, `step-${Math.max(...steps)}`));
+  const named = existsSync(pointer) ? stepOf(basename(readFileSync(pointer, "utf8").trim())) : undefined;
+  const newest = named === undefined ? undefined : findStep(artifact, named);
+  if (newest !== undefined) return readCheckpoint(newest);
+  // Someone removed what `latest` names, or that file itself: the highest step is taken.
+  const steps = savedSteps(artifact);
+  return steps.length === 0
+    ? undefined
+    : readCheckpoint(join(artifact, folderName, `step-${Math.max(...steps)}`));
 }
 
-/** Removes what a process that died left half written. */
+/** Folder of the checkpoint of a step, also in the moment in which it is being replaced. */
+function findStep(artifact: string, step: number): string | undefined {
+  const parent = join(artifact, folderName);
+  return [`step-${step}`, `${replaced}step-${step}`].map((name) => join(parent, name)).find(isWhole);
+}
+
+function isWhole(folder: string): boolean {
+  return existsSync(join(folder, files.record));
+}
+
+/** Removes what a process that died left half written, and puts back what it had not replaced yet. */
 export function removeUnfinished(artifact: string): void {
   const parent = join(artifact, folderName);
-  if (!existsSync(parent)) return;
-  for (const name of readdirSync(parent)) {
-    if (name.startsWith(unfinished)) rmSync(join(parent, name), { recursive: true, force: true });
+  for (const name of listNames(parent)) {
+    const path = join(parent, name);
+    const target = join(parent, name.slice(replaced.length));
+    if (name.startsWith(replaced) && !existsSync(target)) renameSync(path, target);
+    else if (name.startsWith(replaced) || name.startsWith(unfinished))
+      rmSync(path, { recursive: true, force: true });
+  }
+  for (const name of listNames(artifact)) {
+    if (/^\.latest\..*\.tmp$/.test(name)) rmSync(join(artifact, name), { force: true });
   }
 }
 
-/** Removes all but the newest `keep` checkpoints. */
-export function pruneCheckpoints(artifact: string, keep: number): void {
-  const parent = join(artifact, folderName);
-  const steps = readdirSync(parent)
-    .flatMap((name) => stepOf(name) ?? [])
+/**
+ * Moves the training that a folder holds into a new folder inside it, so that a run can begin anew without mixing with it
+ * or losing it. Gives that folder; undefined where there was no training.
+ */
+export function setAsideTraining(artifact: string): string | undefined {
+  const names = [metricsName, "latest", folderName].filter((name) => existsSync(join(artifact, name)));
+  if (savedSteps(artifact).length === 0) return undefined;
+  let count = 1;
+  while (existsSync(join(artifact, `earlier-${count}`))) count++;
+  const target = join(artifact, `earlier-${count}`);
+  mkdirSync(target);
+  for (const name of names) renameSync(join(artifact, name), join(target, name));
+  return target;
+}
+
+/**
+ * Removes all but the newest `keep` checkpoints of a run that has come to a step. Those of later steps are of an earlier
+ * run and are left alone.
+ */
+export function pruneCheckpoints(artifact: string, keep: number, step: number): void {
+  const steps = savedSteps(artifact)
+    .filter((saved) => saved <= step)
     .sort((a, b) => b - a);
-  for (const step of steps.slice(keep))
-    rmSync(join(parent, `step-${step}`), { recursive: true, force: true });
+  for (const old of steps.slice(keep))
+    rmSync(join(artifact, folderName, `step-${old}`), { recursive: true, force: true });
+}
+
+function savedSteps(artifact: string): number[] {
+  return listNames(join(artifact, folderName)).flatMap((name) => stepOf(name) ?? []);
+}
+
+function listNames(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 function stepOf(name: string): number | undefined {
@@ -112,10 +170,25 @@ function stepOf(name: string): number | undefined {
 }
 
 function readCheckpoint(folder: string): Checkpoint {
-  const text = readFileSync(join(folder, files.record), "utf8");
-  const parsed = recordSchema.safeParse(JSON.parse(text));
-  if (!parsed.success) throw runtimeErrors.E_CHECKPOINT(folder, `${basename(files.record)} is not valid`);
+  const parsed = recordSchema.safeParse(readJson(join(folder, files.record)));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw runtimeErrors.E_CHECKPOINT(
+      folder,
+      `${files.record} is not valid: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
+    );
+  }
   return { ...parsed.data, folder, stateFile: join(folder, files.state) };
+}
+
+/** Content of a JSON file; undefined, which no schema takes, where it is none. */
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 async function flushFolder(folder: string): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { Manifest } from "../artifact/manifest.ts";
 import { ArrayRows, isArrayFile } from "../data/arrays.ts";
-import type { Dataset, FieldRequest } from "../data/batch.ts";
+import type { Dataset } from "../data/batch.ts";
 import { encodeCorpus, TokenWindows } from "../data/causal-text.ts";
 import { chooseLabelColumn, chooseTextColumns } from "../data/columns.ts";
 import {
@@ -51,20 +51,6 @@ export interface OpenedData {
 
 /** Tokens of a window where nothing says how long inputs may be. */
 const usualLength = 256;
-
-/** Fields that the graphs of an artifact read, with their types. */
-export function wantedFields(manifest: Manifest): FieldRequest[] {
-  return manifest.graphs.train.inputs.flatMap(({ role, field, name, dtype }) =>
-    role === "batch" || role === "label" ? [{ name: field ?? name, dtype: elementType(dtype) }] : [],
-  );
-}
-
-function elementType(dtype: string): FieldRequest["dtype"] {
-  const known = ["float32", "float64", "float16", "int64", "int32", "uint8", "int8", "bool"] as const;
-  const found = known.find((type) => type === dtype);
-  if (found === undefined) throw runtimeErrors.E_FEED("the model's input", dtype, "a batch field");
-  return found;
-}
 
 /**
  * Opens data for training or evaluation.

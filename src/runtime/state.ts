@@ -74,3 +74,21 @@ function slice(field: Field, name: string, offset: number, shape: readonly numbe
   const part = data.subarray(offset, offset + length);
   return { name, dtype: "F32", shape, data: new Uint8Array(part.buffer, part.byteOffset, part.byteLength) };
 }
+
+/** Key of the first parameter or optimizer value that holds a number that is not finite; undefined where all are. */
+export function findNonFinite(graph: GraphManifest, state: State): string | undefined {
+  for (const { name, role, slices = [] } of carriedInputs(graph)) {
+    const data = state.get(name)?.data;
+    if (role === "scale" || !(data instanceof Float32Array)) continue;
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) return slices.findLast(({ offset }) => offset <= at)?.key ?? name;
+  }
+  return undefined;
+}
+
+/** The loss scale; undefined where the loss is not scaled. */
+export function lossScale(graph: GraphManifest, state: State): number | undefined {
+  const port = graph.inputs.find(({ role, dtype }) => role === "scale" && dtype === "float32");
+  const value = port === undefined ? undefined : state.get(port.name)?.data[0];
+  return value === undefined ? undefined : Number(value);
+}

@@ -1,6 +1,5 @@
 /** What an evaluation says beside the loss, by task. */
-
-import type { Field } from "../data/batch.ts";
+import { castField, type Field } from "../data/batch.ts";
 import { accuracy, f1, macroF1, matthews, pearson, perplexity, spearman } from "../data/metrics.ts";
 
 /** Collects predictions and labels over the batches of an evaluation. */
@@ -15,15 +14,22 @@ export class TaskMetrics {
     this.#task = task;
   }
 
+  /** Whether the task has metrics beside those that follow from the loss. */
+  get readsLogits(): boolean {
+    return this.#task !== "causal-lm" && this.#task !== "seq2seq-lm" && this.#task !== "feature";
+  }
+
   /** Adds one batch: the mean loss over `count` positions, and what the metrics of the task compare. */
   add(loss: number, count: number, logits: Field | undefined, labels: Field | undefined): void {
-    this.#loss += loss * count;
+    // The mean over no positions is no number in some losses.
+    if (count > 0) this.#loss += loss * count;
     this.#count += count;
-    if (logits === undefined || labels === undefined) return;
-    if (this.#task === "regression") this.#addNumbers(logits, labels);
-    else if (this.#task === "multi-label") this.#addSigns(logits, labels);
-    else if (this.#task !== "causal-lm" && this.#task !== "seq2seq-lm" && this.#task !== "feature")
-      this.#addClasses(logits, labels);
+    if (!this.readsLogits || logits === undefined || labels === undefined) return;
+    const scores = castField("logits", logits, "float64");
+    const wanted = castField("labels", labels, "float64");
+    if (this.#task === "regression") this.#addNumbers(scores, wanted);
+    else if (this.#task === "multi-label") this.#addSigns(scores, wanted);
+    else this.#addClasses(scores, wanted);
   }
 
   /** Name and value of every metric of the task; the loss is the mean over all positions. */

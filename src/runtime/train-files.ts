@@ -1,8 +1,10 @@
 /** `train` and `evaluate` as functions: an artifact and files in, metrics and checkpoints out. */
+import { InternalError } from "../diagnostics/define.ts";
 import { Artifact } from "./artifact.ts";
 import { evaluateData } from "./evaluate-run.ts";
+import { wantedFields } from "./graph-ports.ts";
 import { lockArtifact } from "./lock.ts";
-import { type DataOptions, openData, wantedFields } from "./open-data.ts";
+import { type DataOptions, openData } from "./open-data.ts";
 import { type RunResult, type TrainRunOptions, trainArtifact } from "./train-run.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 
@@ -41,7 +43,7 @@ export async function train(folder: string, options: TrainFilesOptions): Promise
       : openData(artifact, { ...options, data: evalData, labelNames: data.labelNames });
   const result = await trainArtifact({
     ...options,
-    artifact: artifact.folder,
+    artifact,
     labelNames: data.labelNames,
     dataset: data.dataset,
     evaluation: evaluation?.dataset,
@@ -80,6 +82,7 @@ export async function evaluate(folder: string, options: EvaluateFilesOptions): P
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(isRandom(options.data) ? { rows: batch * 4 } : {}),
     });
+    if (metrics === undefined) throw new InternalError("an evaluation was broken off that nobody stopped");
     return { task: artifact.manifest.task.name, step: updates, metrics };
   } finally {
     await trainer.close();

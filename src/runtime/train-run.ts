@@ -1,23 +1,29 @@
 /** The loop behind `train`: batches, progress, evaluation, checkpoints, and a stop that loses nothing. */
-import { existsSync, mkdirSync, statSync, truncateSync } from "node:fs";
-import { appendFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Dataset, FieldRequest } from "../data/batch.ts";
 import { Batches } from "../data/batches.ts";
+import { fingerprint } from "../data/fingerprint.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
 import { Artifact } from "./artifact.ts";
 import {
-  type Checkpoint,
   latestCheckpoint,
+  metricsName,
   pruneCheckpoints,
   removeUnfinished,
+  setAsideTraining,
+  type TrainingRecord,
+  updateRecord,
   writeCheckpoint,
 } from "./checkpoint.ts";
 import { evaluateData } from "./evaluate-run.ts";
 import { lockArtifact } from "./lock.ts";
-import { type StepResult, Trainer, type TrainerOptions } from "./trainer.ts";
+import { MetricsLog } from "./metrics-log.ts";
+import { checkResume } from "./resume.ts";
+import { batchesAndUpdates, type StepResult, Trainer, type TrainerOptions } from "./trainer.ts";
 
 export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provider" | "seed"> {
-  readonly artifact: string;
+  /** The artifact, or its folder. */
+  readonly artifact: string | Artifact;
   /** Folder for checkpoints and metrics; the artifact's own unless given. */
   readonly out?: string | undefined;
   readonly dataset: Dataset;
@@ -26,7 +32,7 @@ export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provi
   /** Kept with every checkpoint, so that an evaluation reads labels as the training did. */
   readonly labelNames?: readonly string[] | undefined;
   readonly batch: number;
-  /** Updates of the run; or epochs, where it is left out. */
+  /** Updates of the run, rounded up to whole runs of the graph; or epochs, where it is left out. */
   readonly steps?: number | undefined;
   readonly epochs?: number | undefined;
   readonly evalEvery?: number | undefined;
@@ -39,7 +45,8 @@ export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provi
   readonly onStart?: (facts: RunStart) => void;
   readonly onStep?: (result: StepResult, facts: StepFacts) => void;
   readonly onEvaluation?: (step: number, metrics: Readonly<Record<string, number>>) => void;
-  /** Asked after every run; true finishes, saves and ends. */
+  readonly onEvaluationBatch?: (done: number, total: number) => void;
+  /** Asked between batches; true finishes, saves and ends. */
   readonly shouldStop?: () => boolean;
 }
 
@@ -48,6 +55,8 @@ export interface RunStart {
   /** Updates that were done before. */
   readonly from: number;
   readonly stepsPerEpoch: number;
+  /** Where the training that the folder held before was put; undefined where it held none, or where it goes on. */
+  readonly setAside: string | undefined;
 }
 
 export interface StepFacts {
@@ -61,182 +70,208 @@ export interface RunResult {
   readonly steps: number;
   readonly totalSteps: number;
   readonly stopped: boolean;
+  /** Updates of this run that changed nothing, since their gradient was not finite. */
+  readonly skippedSteps: number;
   readonly lastLoss: number;
   readonly checkpoint: string;
   readonly metrics: Readonly<Record<string, number>> | undefined;
+  /** The evaluation with the smallest loss, earlier parts of the run included. */
+  readonly best: TrainingRecord["best"];
 }
 
 /**
- * Trains until the last step, or until asked to stop; a run always saves at its end.
+ * Trains until the last step, or until asked to stop; a run always saves at its end. Without `resume` a run begins anew, and
+ * training that the folder held is moved into a folder inside it.
  *
- * @throws DiagnosticError `E_LOCKED`, `E_LOSS_NOT_FINITE` (the last checkpoint is kept), `E_RESUME`.
+ * @throws DiagnosticError `E_LOCKED`, `E_LOSS_NOT_FINITE` and `E_STATE_NOT_FINITE` (the last checkpoint is kept), `E_RESUME`.
  */
 export async function trainArtifact(options: TrainRunOptions): Promise<RunResult> {
-  const out = options.out ?? options.artifact;
-  mkdirSync(out, { recursive: true });
+  const { artifact } = options;
+  const opened = typeof artifact === "string" ? Artifact.open(artifact) : artifact;
+  const out = options.out ?? opened.folder;
   const release = lockArtifact(out);
   try {
     removeUnfinished(out);
-    return await new TrainRun(options).run();
+    const run = new TrainRun(opened, out, options);
+    return await run.run();
   } finally {
     release();
   }
 }
 
-class TrainRun {
-  readonly #options: TrainRunOptions;
-  readonly #out: string;
-  readonly #metricsFile: string;
-  #metricsBytes = 0;
-  #saved: string | undefined;
+/** Below this a loss scale has found nothing: not even the unscaled gradient is finite. */
+const smallestScale = 1;
 
-  constructor(options: TrainRunOptions) {
+class TrainRun {
+  readonly #artifact: Artifact;
+  readonly #out: string;
+  readonly #options: TrainRunOptions;
+  readonly #seed: number;
+  readonly #batches: Batches;
+  readonly #updatesPerRun: number;
+  readonly #totalSteps: number;
+  #saved: { readonly step: number; readonly folder: string } | undefined;
+  /** Step of the last evaluation that the metrics hold. */
+  #evaluatedAt: number | undefined;
+  #best: TrainingRecord["best"] = null;
+  #skipped = 0;
+
+  constructor(artifact: Artifact, out: string, options: TrainRunOptions) {
+    const { dataset, batch, wanted, seed = artifact.manifest.seed, steps, epochs = 1 } = options;
+    this.#artifact = artifact;
+    this.#out = out;
     this.#options = options;
-    this.#out = options.out ?? options.artifact;
-    this.#metricsFile = `${this.#out}/metrics.jsonl`;
+    this.#seed = seed;
+    const dropLast = dataset.rows >= batch;
+    this.#batches = new Batches(dataset, { batch, order: "shuffled", seed, dropLast, wanted });
+    const perRun = batchesAndUpdates(artifact.manifest);
+    this.#updatesPerRun = perRun.updates;
+    const asked =
+      steps ?? Math.max(1, Math.floor((this.#batches.perEpoch * epochs * perRun.updates) / perRun.batches));
+    this.#totalSteps = Math.ceil(asked / perRun.updates) * perRun.updates;
   }
 
   async run(): Promise<RunResult> {
-    const { artifact, resume = false, threads, provider, seed, onStart } = this.#options;
+    const { resume = false, threads, provider, onStart, dataset, wanted, batch } = this.#options;
     const from = resume ? latestCheckpoint(this.#out) : undefined;
-    const batches = this.#batches();
-    const perStep = Artifact.open(artifact).manifest.optimizer.accumulate;
-    const totalSteps = this.#totalSteps(batches, perStep);
-    this.#checkResume(from, batches, totalSteps);
-    if (from?.cursor != null) batches.seek(from.cursor);
-    this.#startMetrics(from);
-    const trainer = await Trainer.open(artifact, {
-      threads,
-      provider,
-      ...(seed === undefined ? {} : { seed }),
-      totalSteps,
+    const data = fingerprint(dataset, wanted);
+    if (from !== undefined) {
+      const now = { seed: this.#seed, totalSteps: this.#totalSteps, batch, data };
+      checkResume(from, now, this.#artifact.manifest.optimizer.schedule);
+      if (from.cursor !== null) this.#batches.seek(from.cursor);
+      this.#saved = from;
+      this.#best = from.best;
+      if (from.evaluated) this.#evaluatedAt = from.step;
+    }
+    const trainer = await Trainer.open(this.#artifact, {
+      ...{ threads, provider, seed: this.#seed, totalSteps: this.#totalSteps },
       checkpoint: from?.folder ?? false,
     });
     try {
+      const setAside = from === undefined ? setAsideTraining(this.#out) : undefined;
+      const log = new MetricsLog(join(this.#out, metricsName), from?.metricsBytes ?? 0);
+      const { batches, updates } = batchesAndUpdates(this.#artifact.manifest);
       onStart?.({
-        totalSteps,
+        totalSteps: this.#totalSteps,
         from: trainer.updates,
-        stepsPerEpoch: Math.max(1, Math.floor(batches.perEpoch / perStep)),
+        stepsPerEpoch: Math.max(1, Math.floor((this.#batches.perEpoch * updates) / batches)),
+        setAside,
       });
-      return await this.#loop(trainer, batches, totalSteps);
+      return await this.#loop(trainer, log, data);
     } finally {
       await trainer.close();
     }
   }
 
-  async #loop(trainer: Trainer, batches: Batches, totalSteps: number): Promise<RunResult> {
-    const { onStep, shouldStop = () => false } = this.#options;
+  async #loop(trainer: Trainer, log: MetricsLog, data: string): Promise<RunResult> {
+    const { evalEvery, saveEvery, evaluation, shouldStop = () => false } = this.#options;
     let lastLoss = Number.NaN;
     let metrics: Readonly<Record<string, number>> | undefined;
-    let evaluatedAt = -1;
-    while (trainer.updates < totalSteps && !shouldStop()) {
-      const epoch = batches.epoch;
-      const start = performance.now();
-      const results = await trainer.run(Array.from({ length: trainer.batchesPerStep }, () => batches.next()));
-      const ms = (performance.now() - start) / results.length;
-      for (const result of results) {
-        if (!Number.isFinite(result.loss) && !result.skipped) {
-          throw runtimeErrors.E_LOSS_NOT_FINITE(result.step, result.loss, this.#saved ?? "the start");
-        }
-        lastLoss = result.loss;
-        await this.#log({
-          step: result.step,
-          loss: result.loss,
-          grad_norm: result.gradNorm,
-          lr: result.lr,
-          skipped: result.skipped,
-        });
-        onStep?.(result, { totalSteps, ms, epoch });
-      }
-      if (this.#isDue(this.#options.evalEvery, trainer.updates, results.length)) {
-        metrics = await this.#evaluate(trainer);
-        evaluatedAt = trainer.updates;
-      }
-      if (this.#isDue(this.#options.saveEvery, trainer.updates, results.length))
-        await this.#save(trainer, batches, totalSteps);
+    const evaluate = async (): Promise<void> => {
+      // After a resumption, the one of this step may be done or may have been broken off.
+      if (evaluation !== undefined && this.#evaluatedAt !== trainer.updates)
+        metrics = await this.#evaluate(trainer, log, evaluation);
+    };
+    for (;;) {
+      if (trainer.updates >= this.#totalSteps) break;
+      if (this.#isDue(evalEvery, trainer.updates)) await evaluate();
+      if (this.#isDue(saveEvery, trainer.updates)) await this.#save(trainer, log, data);
+      if (shouldStop()) break;
+      lastLoss = (await this.#update(trainer, log)) ?? lastLoss;
     }
-    const stopped = trainer.updates < totalSteps;
-    if (!stopped && evaluatedAt !== trainer.updates) metrics = await this.#evaluate(trainer);
-    const checkpoint = await this.#save(trainer, batches, totalSteps);
-    return { steps: trainer.updates, totalSteps, stopped, lastLoss, checkpoint, metrics };
-  }
-
-  #batches(): Batches {
-    const { dataset, batch, wanted, seed = 0 } = this.#options;
-    return new Batches(dataset, {
-      batch,
-      order: "shuffled",
-      seed,
-      dropLast: dataset.rows >= batch,
-      wanted,
-    });
-  }
-
-  #totalSteps(batches: Batches, perStep: number): number {
-    const { steps, epochs = 1 } = this.#options;
-    return steps ?? Math.max(1, Math.floor((batches.perEpoch * epochs) / perStep));
-  }
-
-  /** A run goes on exactly only with the same data, seed and length. */
-  #checkResume(from: Checkpoint | undefined, batches: Batches, totalSteps: number): void {
-    if (from === undefined) return;
-    const { seed = 0 } = this.#options;
-    const now = batches.state();
-    if (from.seed !== seed) throw runtimeErrors.E_RESUME("the seed", String(from.seed), String(seed));
-    if (from.totalSteps !== totalSteps)
-      throw runtimeErrors.E_RESUME("the number of steps", String(from.totalSteps), String(totalSteps));
-    if (from.cursor !== null && from.cursor.rows !== now.rows) {
-      throw runtimeErrors.E_RESUME("the data", `${from.cursor.rows} rows`, `${now.rows} rows`);
+    // Saved first: an evaluation may take long, and be broken off.
+    const checkpoint = await this.#save(trainer, log, data);
+    const stopped = trainer.updates < this.#totalSteps;
+    if (!stopped) {
+      await evaluate();
+      await updateRecord(checkpoint, this.#record(trainer, log, data));
     }
+    const { keep } = this.#options;
+    if (keep !== undefined) pruneCheckpoints(this.#out, keep, trainer.updates);
+    return {
+      ...{ steps: trainer.updates, totalSteps: this.#totalSteps, stopped, skippedSteps: this.#skipped },
+      ...{ lastLoss, checkpoint, metrics, best: this.#best },
+    };
   }
 
-  /** Metrics go on where the checkpoint left them, as if the run had never been broken off. */
-  #startMetrics(from: Checkpoint | undefined): void {
-    this.#metricsBytes = from?.metricsBytes ?? 0;
-    if (existsSync(this.#metricsFile))
-      truncateSync(this.#metricsFile, Math.min(this.#metricsBytes, statSync(this.#metricsFile).size));
+  /** One run of the graph; gives the loss of its last update. */
+  async #update(trainer: Trainer, log: MetricsLog): Promise<number | undefined> {
+    const { epoch } = this.#batches;
+    const start = performance.now();
+    const results = await trainer.run(
+      Array.from({ length: trainer.batchesPerStep }, () => this.#batches.next()),
+    );
+    const ms = (performance.now() - start) / results.length;
+    for (const result of results) {
+      this.#checkLoss(trainer, result);
+      if (result.skipped) this.#skipped++;
+      const { step, loss, gradNorm, lr, skipped } = result;
+      await log.append({ step, loss, grad_norm: gradNorm, lr, skipped });
+      this.#options.onStep?.(result, { totalSteps: this.#totalSteps, ms, epoch });
+    }
+    return results.at(-1)?.loss;
   }
 
-  async #log(record: Readonly<Record<string, number | boolean>>): Promise<void> {
-    const line = `${JSON.stringify(record)}\n`;
-    await appendFile(this.#metricsFile, line);
-    this.#metricsBytes += Buffer.byteLength(line);
+  /** A scaled loss may overflow while a scale is looked for; one that is not scaled is lost. */
+  #checkLoss({ lossScale }: Trainer, { step, loss }: StepResult): void {
+    if (Number.isFinite(loss) || (lossScale !== undefined && lossScale >= smallestScale)) return;
+    throw runtimeErrors.E_LOSS_NOT_FINITE(step, loss, this.#saved?.folder);
   }
 
-  #isDue(every: number | undefined, updates: number, done: number): boolean {
-    return every !== undefined && Math.floor(updates / every) > Math.floor((updates - done) / every);
+  /** Whether something that is done every so many updates falls on these, or between the updates of the last run. */
+  #isDue(every: number | undefined, updates: number): boolean {
+    if (every === undefined || updates === 0) return false;
+    return Math.floor(updates / every) > Math.floor((updates - this.#updatesPerRun) / every);
   }
 
-  async #evaluate(trainer: Trainer): Promise<Readonly<Record<string, number>> | undefined> {
-    const { evaluation, wanted, batch, onEvaluation, evalRows } = this.#options;
-    if (evaluation === undefined) return undefined;
-    const metrics = await evaluateData(trainer, evaluation, {
-      batch,
-      wanted,
-      ...(evalRows === undefined ? {} : { rows: evalRows }),
+  /** Metrics of the current state; undefined where they were broken off. */
+  async #evaluate(
+    trainer: Trainer,
+    log: MetricsLog,
+    dataset: Dataset,
+  ): Promise<Readonly<Record<string, number>> | undefined> {
+    const { wanted, batch, onEvaluation, onEvaluationBatch, evalRows, shouldStop } = this.#options;
+    const metrics = await evaluateData(trainer, dataset, {
+      ...{ batch, wanted, rows: evalRows },
+      ...(onEvaluationBatch === undefined ? {} : { onProgress: onEvaluationBatch }),
+      ...(shouldStop === undefined ? {} : { shouldStop }),
     });
     // Evaluation weights are not held beside those of training for longer than they are used.
     await trainer.endEvaluation();
-    await this.#log({
-      step: trainer.updates,
-      ...Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value])),
-    });
-    onEvaluation?.(trainer.updates, metrics);
+    if (metrics === undefined) return undefined;
+    const step = trainer.updates;
+    const { loss } = metrics;
+    if (loss !== undefined && loss < (this.#best?.loss ?? Number.POSITIVE_INFINITY))
+      this.#best = { step, loss };
+    const named = Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]);
+    await log.append({ step, ...Object.fromEntries(named) });
+    this.#evaluatedAt = step;
+    onEvaluation?.(step, metrics);
     return metrics;
   }
 
-  async #save(trainer: Trainer, batches: Batches, totalSteps: number): Promise<string> {
-    const { seed = 0, keep, labelNames } = this.#options;
-    const record = {
-      step: trainer.updates,
-      seed,
-      totalSteps,
-      cursor: batches.state(),
+  async #save(trainer: Trainer, log: MetricsLog, data: string): Promise<string> {
+    const { updates } = trainer;
+    if (this.#saved?.step === updates) return this.#saved.folder;
+    const broken = trainer.findNonFinite();
+    if (broken !== undefined) throw runtimeErrors.E_STATE_NOT_FINITE(updates, broken, this.#saved?.folder);
+    log.flush();
+    const record = this.#record(trainer, log, data);
+    const folder = await writeCheckpoint(this.#out, record, (file) => trainer.saveState(file));
+    this.#saved = { step: updates, folder };
+    if (this.#options.keep !== undefined) pruneCheckpoints(this.#out, this.#options.keep, updates);
+    return folder;
+  }
+
+  #record({ updates }: Trainer, log: MetricsLog, data: string): TrainingRecord {
+    const { labelNames, batch } = this.#options;
+    return {
+      ...{ step: updates, seed: this.#seed, totalSteps: this.#totalSteps, batch, data },
+      cursor: this.#batches.state(),
       labelNames: labelNames === undefined ? null : [...labelNames],
-      metricsBytes: this.#metricsBytes,
+      metricsBytes: log.position,
+      evaluated: this.#evaluatedAt === updates,
+      best: this.#best,
     };
-    this.#saved = await writeCheckpoint(this.#out, record, (file) => trainer.saveState(file));
-    if (keep !== undefined) pruneCheckpoints(this.#out, keep);
-    return this.#saved;
   }
 }

@@ -1,21 +1,26 @@
 /** The trainer: runs steps of an artifact, carries its state and knows nothing of the model but the manifest's roles. */
-import type { GraphManifest } from "../artifact/manifest.ts";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { GraphManifest, Manifest } from "../artifact/manifest.ts";
 import type { Batch, Field } from "../data/batch.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
 import { Artifact, type RunOptions } from "./artifact.ts";
-import { type Checkpoint, latestCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, latestCheckpoint, metricsName, writeCheckpoint } from "./checkpoint.ts";
+import { makeFeeds, stackFeeds, type UpdateInputs } from "./feeds.ts";
+import { GradientSum } from "./gradient-sum.ts";
+import { outputNamed, scalarOf } from "./graph-ports.ts";
+import { lockArtifact } from "./lock.ts";
 import { scheduleFactor } from "./schedule.ts";
 import type { Session } from "./session.ts";
-import { stackFields } from "./stack.ts";
-import { readState, type State, writeState } from "./state.ts";
+import { findNonFinite, lossScale, readState, type State, writeState } from "./state.ts";
 
 export interface TrainerOptions extends RunOptions {
   /** Folder of a checkpoint to start from; the newest one, or the starting state, unless given. `false` for the latter. */
   readonly checkpoint?: string | false;
-  /** Seed of dropout; that of the manifest unless given. */
+  /** Seed of dropout; that of the checkpoint, or of the manifest, unless given. */
   readonly seed?: number | undefined;
-  /** Updates of the whole run, for schedules without a length of their own. */
+  /** Updates of the whole run, for schedules without a length of their own; that of the checkpoint unless given. */
   readonly totalSteps?: number;
 }
 
@@ -34,7 +39,15 @@ export interface Evaluation {
   readonly loss: number;
   /** Labelled positions that the loss is a mean over. */
   readonly count: number;
+  /** Undefined where the graph has none, or where they were not asked for. */
   readonly logits: Field | undefined;
+}
+
+/** Batches that one call of {@link Trainer.run} takes, and updates that it makes of them. */
+export function batchesAndUpdates({ optimizer, graphs }: Manifest): { batches: number; updates: number } {
+  // Accumulation goes by the graphs for the halves of a step, which are never repeated.
+  if (optimizer.accumulate > 1) return { batches: optimizer.accumulate, updates: 1 };
+  return { batches: graphs.train.stepsPerRun, updates: graphs.train.stepsPerRun };
 }
 
 /** Runs training steps; make one with {@link Trainer.open}. */
@@ -45,8 +58,11 @@ export class Trainer {
   readonly #options: TrainerOptions;
   readonly #state: State;
   readonly #seed: number;
+  readonly #totalSteps: number | undefined;
   #updates: number;
   #sessions = new Map<string, Promise<Session>>();
+  /** Settled when the run before has come to its end, well or not. */
+  #before: Promise<unknown> = Promise.resolve();
 
   private constructor(
     artifact: Artifact,
@@ -58,17 +74,23 @@ export class Trainer {
     this.labelNames = from?.labelNames ?? undefined;
     this.#options = options;
     this.#state = state;
-    this.#seed = options.seed ?? artifact.manifest.seed;
+    this.#seed = options.seed ?? from?.seed ?? artifact.manifest.seed;
+    this.#totalSteps = options.totalSteps ?? from?.totalSteps;
     this.#updates = from?.step ?? 0;
   }
 
-  /** Opens an artifact at its newest checkpoint, or at its start. @throws DiagnosticError from {@link Artifact.open}. */
-  static async open(folder: string, options: TrainerOptions = {}): Promise<Trainer> {
-    const artifact = Artifact.open(folder);
+  /**
+   * Opens an artifact at its newest checkpoint, or at its start.
+   *
+   * @param from its folder, or the artifact itself where it is open already.
+   * @throws DiagnosticError from {@link Artifact.open}, `E_CHECKPOINT`, `E_STATE`.
+   */
+  static async open(from: string | Artifact, options: TrainerOptions = {}): Promise<Trainer> {
+    const artifact = typeof from === "string" ? Artifact.open(from) : from;
     const { checkpoint } = options;
-    const from = checkpoint === false ? undefined : latestCheckpoint(artifact.folder, checkpoint);
-    const file = from?.stateFile ?? artifact.path(artifact.manifest.state);
-    return new Trainer(artifact, options, readState(file, artifact.graph("train")), from);
+    const saved = checkpoint === false ? undefined : latestCheckpoint(artifact.folder, checkpoint);
+    const file = saved?.stateFile ?? artifact.path(artifact.manifest.state);
+    return new Trainer(artifact, options, readState(file, artifact.graph("train")), saved);
   }
 
   /** Number of updates done so far, skipped ones included. */
@@ -78,14 +100,20 @@ export class Trainer {
 
   /** Batches that one call of {@link Trainer.step} takes. */
   get batchesPerStep(): number {
-    const { optimizer, graphs } = this.artifact.manifest;
-    return optimizer.accumulate * graphs.train.stepsPerRun;
+    return batchesAndUpdates(this.artifact.manifest).batches;
+  }
+
+  /** What the loss is multiplied with before its gradient is taken; undefined where it is not scaled. */
+  get lossScale(): number | undefined {
+    return lossScale(this.artifact.graph("train"), this.#state);
   }
 
   /**
-   * One run of the training graph; gives the result of its last update.
+   * One run of the training graph; gives the result of its last update. Calls that do not wait for each other are done
+   * one after the other.
    *
-   * @param batches one batch, or as many as {@link Trainer.batchesPerStep} says.
+   * @param batches one batch, or as many as {@link Trainer.batchesPerStep} says. They must not be changed meanwhile.
+   * @throws DiagnosticError `E_BATCH_COUNT`, `E_BATCH_FIELD`, `E_BATCH_SHAPES`, `E_FIELD_DTYPE`, `E_RUN`.
    */
   async step(batches: Batch | readonly Batch[]): Promise<StepResult> {
     const results = await this.run(isList(batches) ? batches : [batches]);
@@ -95,26 +123,29 @@ export class Trainer {
   }
 
   /** The same with the results of all updates: more than one where a run has several steps. */
-  async run(batches: readonly Batch[]): Promise<StepResult[]> {
-    if (batches.length !== this.batchesPerStep) {
-      throw runtimeErrors.E_BATCH_COUNT("Trainer.step", this.batchesPerStep, batches.length);
-    }
-    const { optimizer } = this.artifact.manifest;
-    const results =
-      optimizer.accumulate > 1 ? [await this.#accumulate(batches)] : await this.#runSteps(batches);
-    this.#updates += results.length;
+  run(batches: readonly Batch[]): Promise<StepResult[]> {
+    const results = this.#before.then(() => this.#runNow(batches));
+    this.#before = results.catch(() => undefined);
     return results;
   }
 
-  /** Loss and logits of a batch, without training. */
-  async evaluate(batch: Batch): Promise<Evaluation> {
+  /**
+   * Loss and logits of a batch, without training.
+   *
+   * @param wanted `logits: false` leaves them in the runtime, which saves copying them.
+   */
+  async evaluate(batch: Batch, wanted: { readonly logits?: boolean } = {}): Promise<Evaluation> {
     const graph = this.artifact.graph("eval");
-    const outputs = await (await this.#session("eval")).run(this.#feeds(graph, batch, this.#updates));
-    const logits = graph.outputs.find(({ role }) => role === "logits");
+    const [loss, count] = [outputNamed(graph, "loss"), outputNamed(graph, "metric", "tokens")];
+    const logits =
+      wanted.logits === false ? undefined : graph.outputs.find(({ role }) => role === "logits")?.name;
+    const feeds = makeFeeds(graph, this.#state, this.#inputs(batch, this.#updates));
+    const session = await this.#session("eval");
+    const outputs = await session.run(feeds, [loss, count, ...(logits === undefined ? [] : [logits])]);
     return {
-      loss: scalar(outputs, named(graph, "loss")),
-      count: scalar(outputs, named(graph, "metric", "tokens")),
-      logits: logits === undefined ? undefined : outputs[logits.name],
+      loss: scalarOf(outputs, loss),
+      count: scalarOf(outputs, count),
+      logits: logits === undefined ? undefined : outputs[logits],
     };
   }
 
@@ -128,101 +159,105 @@ export class Trainer {
     return this.#state;
   }
 
+  /** Key of a trained value that is not finite any more; undefined where all are. */
+  findNonFinite(): string | undefined {
+    return findNonFinite(this.artifact.graph("train"), this.#state);
+  }
+
   /** Writes the state under the keys of the artifact's own file. */
   async saveState(file: string): Promise<void> {
     await writeState(file, this.artifact.graph("train"), this.#state);
   }
 
+  /**
+   * Writes a checkpoint, which `evaluate`, `merge` and `export` then take, and which another trainer starts from.
+   *
+   * @param folder the artifact's own unless given.
+   * @returns the checkpoint's folder, `checkpoints/step-N`.
+   * @throws DiagnosticError `E_LOCKED` while `train` runs there.
+   */
+  async save(folder: string = this.artifact.folder): Promise<string> {
+    await this.#before;
+    const release = lockArtifact(folder);
+    try {
+      const metrics = join(folder, metricsName);
+      const record = {
+        step: this.#updates,
+        seed: this.#seed,
+        totalSteps: this.#totalSteps ?? this.#updates,
+        cursor: null,
+        labelNames: this.labelNames === undefined ? null : [...this.labelNames],
+        metricsBytes: existsSync(metrics) ? statSync(metrics).size : 0,
+      };
+      return await writeCheckpoint(folder, record, (file) => this.saveState(file));
+    } finally {
+      release();
+    }
+  }
+
+  /** Waits for what is running, and frees all graphs. */
   async close(): Promise<void> {
+    await this.#before;
     for (const name of [...this.#sessions.keys()]) await this.#close(name);
+  }
+
+  async #runNow(batches: readonly Batch[]): Promise<StepResult[]> {
+    if (batches.length !== this.batchesPerStep) {
+      throw runtimeErrors.E_BATCH_COUNT("Trainer.step", this.batchesPerStep, batches.length);
+    }
+    const { accumulate } = this.artifact.manifest.optimizer;
+    const results = accumulate > 1 ? [await this.#accumulate(batches)] : await this.#runSteps(batches);
+    this.#updates += results.length;
+    return results;
   }
 
   async #runSteps(batches: readonly Batch[]): Promise<StepResult[]> {
     const graph = this.artifact.graph("train");
-    const count = graph.stepsPerRun;
-    const perStep = batches.map((batch, i) => this.#feeds(graph, batch, this.#updates + i));
-    const feeds = count === 1 ? (perStep[0] ?? {}) : this.#stacked(graph, perStep);
+    const inputs = batches.map((batch, i) => this.#inputs(batch, this.#updates + i));
+    const [first] = inputs;
+    const feeds =
+      graph.stepsPerRun === 1 && first !== undefined
+        ? makeFeeds(graph, this.#state, first)
+        : stackFeeds(graph, this.#state, inputs);
     const outputs = await (await this.#session("train")).run(feeds);
     this.#advance(graph, outputs);
-    return Array.from({ length: count }, (_, i) => this.#result(graph, outputs, i));
+    return batches.map((_, i) => this.#result(graph, outputs, i));
   }
 
-  /** Micro-batches through the gradient graph; the mean of their gradients, by batches or by tokens, is applied once. */
+  /** Micro-batches through the gradient graph; the mean of their gradients is applied once. */
   async #accumulate(batches: readonly Batch[]): Promise<StepResult> {
     const grad = this.artifact.graph("grad");
     const session = await this.#session("grad");
-    const byTokens = this.artifact.manifest.optimizer.accumulateBy === "tokens";
-    let sum: Float64Array | undefined;
-    let weight = 0;
-    let loss = 0;
+    const sum = new GradientSum(this.artifact.manifest.optimizer.accumulateBy);
     for (const [index, batch] of batches.entries()) {
-      const outputs = await session.run(this.#feeds(grad, batch, this.#updates * batches.length + index));
-      const share = byTokens ? scalar(outputs, named(grad, "metric", "tokens")) : 1;
-      const data = outputs[named(grad, "grad")]?.data;
-      if (!(data instanceof Float32Array)) throw new InternalError("the gradient is not float32");
-      sum ??= new Float64Array(data.length);
-      for (let i = 0; i < data.length; i++) sum[i] = (sum[i] ?? 0) + share * (data[i] ?? 0);
-      weight += share;
-      loss += share * scalar(outputs, named(grad, "loss"));
+      const inputs = this.#inputs(batch, this.#updates, this.#updates * batches.length + index);
+      sum.add(grad, await session.run(makeFeeds(grad, this.#state, inputs)));
     }
-    if (sum === undefined) throw new InternalError("nothing was accumulated");
-    const mean = Float32Array.from(sum, (value) => value / weight);
     const apply = this.artifact.graph("apply");
-    const feeds = this.#feeds(apply, {}, this.#updates);
+    const feeds = makeFeeds(apply, this.#state, this.#inputs({}, this.#updates));
     const input = apply.inputs.find(({ role }) => role === "grad");
     if (input === undefined) throw new InternalError("the update takes no gradient");
-    feeds[input.name] = { dtype: "float32", shape: [mean.length], data: mean };
+    feeds[input.name] = sum.mean();
     const outputs = await (await this.#session("apply")).run(feeds);
     this.#advance(apply, outputs);
-    return { ...this.#result(apply, outputs, 0), loss: loss / weight };
+    return { ...this.#result(apply, outputs, 0), loss: sum.loss };
   }
 
   #result(graph: GraphManifest, outputs: Readonly<Record<string, Field>>, index: number): StepResult {
     const at = (name: string | undefined): number =>
-      name === undefined ? Number.NaN : scalar(outputs, name, index);
+      name === undefined ? Number.NaN : scalarOf(outputs, name, index);
     return {
       step: this.#updates + index + 1,
       loss: at(graph.outputs.find(({ role }) => role === "loss")?.name),
-      gradNorm: at(named(graph, "metric", "grad_norm")),
-      skipped: at(named(graph, "metric", "skipped")) !== 0,
+      gradNorm: at(outputNamed(graph, "metric", "grad_norm")),
+      skipped: at(outputNamed(graph, "metric", "skipped")) !== 0,
       lr: this.#rate(this.#updates + index),
     };
   }
 
-  #feeds(graph: GraphManifest, batch: Batch, update: number): Record<string, Field> {
-    const feeds: Record<string, Field> = {};
-    for (const { name, role, field = name, hyper } of graph.inputs) {
-      const carried = this.#state.get(name);
-      if (role === "batch" || role === "label") {
-        const given = batch[field];
-        if (given === undefined) throw runtimeErrors.E_BATCH_FIELD(field, Object.keys(batch));
-        feeds[name] = given;
-      } else if (role === "hyper" && hyper === "lr") {
-        feeds[name] = { dtype: "float32", shape: [], data: Float32Array.of(this.#rate(update)) };
-      } else if (role === "rng") {
-        feeds[name] = { dtype: "uint64", shape: [], data: BigUint64Array.of(this.#dropoutSeed(update)) };
-      } else if (carried !== undefined) {
-        feeds[name] = carried;
-      }
-    }
-    return feeds;
-  }
-
-  /** Per-step feeds on a new first axis; carried inputs as they are. */
-  #stacked(graph: GraphManifest, perStep: readonly Record<string, Field>[]): Record<string, Field> {
-    return Object.fromEntries(
-      graph.inputs.map(({ name }) => {
-        const carried = this.#state.get(name);
-        return [
-          name,
-          carried ??
-            stackFields(
-              name,
-              perStep.map((feeds) => feeds[name]),
-            ),
-        ];
-      }),
-    );
+  /** @param draw number of the batch that dropout is drawn for; that of the update unless given. */
+  #inputs(batch: Batch, update: number, draw = update): UpdateInputs {
+    return { batch, rate: this.#rate(update), seed: this.#dropoutSeed(draw) };
   }
 
   #advance(graph: GraphManifest, outputs: Readonly<Record<string, Field>>): void {
@@ -235,12 +270,12 @@ export class Trainer {
   #rate(update: number): number {
     const { options, schedule } = this.artifact.manifest.optimizer;
     const peak = Number(options.lr ?? 0);
-    return peak * scheduleFactor(schedule, update, schedule.total ?? this.#options.totalSteps);
+    return peak * scheduleFactor(schedule, update, schedule.total ?? this.#totalSteps);
   }
 
-  /** A different number for every update of every seed. */
-  #dropoutSeed(update: number): bigint {
-    return BigInt.asUintN(64, (BigInt(this.#seed) << 32n) + BigInt(update) + 1n);
+  /** A different number for every batch of every seed. */
+  #dropoutSeed(draw: number): bigint {
+    return BigInt.asUintN(64, (BigInt(this.#seed) << 32n) + BigInt(draw) + 1n);
   }
 
   #session(name: "train" | "eval" | "grad" | "apply"): Promise<Session> {
@@ -258,17 +293,4 @@ export class Trainer {
 
 function isList(batches: Batch | readonly Batch[]): batches is readonly Batch[] {
   return Array.isArray(batches);
-}
-
-/** Name of the output with a role, and of a kind where the role has kinds. */
-function named(graph: GraphManifest, role: string, metric?: string): string {
-  const output = graph.outputs.find(
-    (port) => port.role === role && (metric === undefined || port.metric === metric),
-  );
-  if (output === undefined) throw new InternalError(`graph ${graph.file} has no output ${metric ?? role}`);
-  return output.name;
-}
-
-function scalar(outputs: Readonly<Record<string, Field>>, name: string, index = 0): number {
-  return Number(outputs[name]?.data[index] ?? Number.NaN);
 }

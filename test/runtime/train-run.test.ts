@@ -1,11 +1,25 @@
 /** Runs that are broken off and go on: the same bits as an undisturbed run, and never a torn file. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Artifact } from "../../src/runtime/artifact.ts";
 import { latestCheckpoint, removeUnfinished } from "../../src/runtime/checkpoint.ts";
+import { wantedFields } from "../../src/runtime/graph-ports.ts";
 import { lockArtifact } from "../../src/runtime/lock.ts";
-import { openData, wantedFields } from "../../src/runtime/open-data.ts";
+import { openData } from "../../src/runtime/open-data.ts";
 import { type RunResult, type TrainRunOptions, trainArtifact } from "../../src/runtime/train-run.ts";
 import { makeArtifact } from "./artifact.ts";
 
@@ -70,12 +84,22 @@ it("gives the losses of single steps when a run has several", async () => {
   );
 });
 
-it("refuses to resume with another seed or length", async () => {
-  const folder = await makeArtifact();
+it("refuses to resume with other data, seed, batches or length", async () => {
+  const folder = await makeArtifact({ schedule: { kind: "linear" } });
   let steps = 0;
   await train(folder, { onStep: () => (steps += 1), shouldStop: () => steps >= 2 });
-  await expect(train(folder, { resume: true, seed: 5 })).rejects.toMatchObject({ code: "E_RESUME" });
-  await expect(train(folder, { resume: true, steps: 9 })).rejects.toMatchObject({ code: "E_RESUME" });
+  const other = openData(Artifact.open(folder), { data: ["random"], axes: { seq: 6 } }).dataset;
+  for (const change of [{ seed: 5 }, { steps: 9 }, { batch: 3 }, { dataset: other }]) {
+    await expect(train(folder, { resume: true, ...change })).rejects.toMatchObject({ code: "E_RESUME" });
+  }
+});
+
+it("makes a run longer where the rate does not depend on its length", async () => {
+  const [whole, longer] = [await makeArtifact(), await makeArtifact()];
+  await train(whole);
+  await train(longer, { steps: 5 });
+  expect(await train(longer, { resume: true })).toMatchObject({ steps: 8 });
+  expect(finalState(longer).equals(finalState(whole))).toBe(true);
 });
 
 it("refuses a second trainer, and takes over the lock of a dead one", async () => {
@@ -107,11 +131,122 @@ it("keeps as many checkpoints as asked for", async () => {
   expect(readdirSync(join(folder, "checkpoints")).sort()).toEqual(["step-6", "step-8"]);
 });
 
-it("refuses weights that changed since compiling", async () => {
+it("begins anew beside earlier training, which it keeps", async () => {
   const folder = await makeArtifact();
-  const file = join(folder, "manifest.json");
-  const manifest = JSON.parse(readFileSync(file, "utf8"));
-  manifest.source.files[0].sha256 = "0".repeat(64);
-  writeFileSync(file, JSON.stringify(manifest));
+  await train(folder);
+  const before = readFileSync(join(folder, "metrics.jsonl"), "utf8");
+  let setAside: string | undefined;
+  await train(folder, { steps: 3, keep: 1, onStart: (facts) => (setAside = facts.setAside) });
+  expect(setAside).toBe(join(folder, "earlier-1"));
+  expect(latestCheckpoint(folder)?.step).toBe(3);
+  expect(readdirSync(join(folder, "checkpoints"))).toEqual(["step-3"]);
+  expect(latestCheckpoint(join(folder, "earlier-1"))?.step).toBe(8);
+  expect(readFileSync(join(folder, "earlier-1", "metrics.jsonl"), "utf8")).toBe(before);
+  expect(readFileSync(join(folder, "metrics.jsonl"), "utf8").trim().split("\n")).toHaveLength(3);
+});
+
+it("finds a checkpoint that was just being replaced, and puts it back", async () => {
+  const folder = await makeArtifact();
+  await train(folder, { steps: 2 });
+  const step = join(folder, "checkpoints/step-2");
+  renameSync(step, join(folder, "checkpoints/.old-step-2"));
+  mkdirSync(join(folder, "checkpoints/.writing-step-2"));
+  writeFileSync(join(folder, ".latest.1-abc.tmp"), "torn");
+  expect(latestCheckpoint(folder)?.step).toBe(2);
+  removeUnfinished(folder);
+  expect(readdirSync(join(folder, "checkpoints"))).toEqual(["step-2"]);
+  expect(readdirSync(folder)).not.toContain(".latest.1-abc.tmp");
+  expect(latestCheckpoint(folder)?.folder).toBe(step);
+});
+
+it("stops at a loss that is not finite, and keeps the last checkpoint", async () => {
+  const folder = await makeArtifact({ optimizer: { name: "adamw", options: { lr: 1e25 } } });
+  await expect(train(folder)).rejects.toMatchObject({ code: "E_LOSS_NOT_FINITE" });
+  expect(latestCheckpoint(folder)).toBeUndefined();
+  await expect(train(folder, { saveEvery: 1 })).rejects.toThrow(/E_LOSS_NOT_FINITE.*step 2(.|\n)*step-1/);
+  expect(latestCheckpoint(folder)?.step).toBe(1);
+  expect(existsSync(join(folder, ".lock"))).toBe(false);
+});
+
+it("does not save a state that is not finite", async () => {
+  const folder = await makeArtifact({ optimizer: { name: "sgd", options: { lr: 1e39 } } });
+  await expect(train(folder, { saveEvery: 1 })).rejects.toMatchObject({ code: "E_STATE_NOT_FINITE" });
+  expect(latestCheckpoint(folder)).toBeUndefined();
+});
+
+it("goes on while a scale for the loss is looked for", async () => {
+  const folder = await makeArtifact({ precision: "fp16", scaling: { scale: 2 ** 40, interval: 1000 } });
+  const { skippedSteps, lastLoss } = await train(folder, { steps: 40 });
+  expect(skippedSteps).toBeGreaterThan(0);
+  expect(skippedSteps).toBeLessThan(40);
+  expect(Number.isFinite(lastLoss)).toBe(true);
+});
+
+it("rounds up to whole runs of the graph", async () => {
+  const folder = await makeArtifact({ stepsPerRun: 3 });
+  expect(await train(folder)).toMatchObject({ steps: 9, totalSteps: 9, stopped: false });
+});
+
+it("makes one update of as many batches as are accumulated, whatever a run of the graph has", async () => {
+  const [one, two] = [
+    await makeArtifact({ accumulate: 2 }),
+    await makeArtifact({ accumulate: 2, stepsPerRun: 2 }),
+  ];
+  await train(one);
+  await train(two);
+  expect(finalState(two).equals(finalState(one))).toBe(true);
+});
+
+describe("evaluation", () => {
+  const evaluation = (folder: string): Partial<TrainRunOptions> => ({
+    evaluation: openData(Artifact.open(folder), { data: ["random"], seed: 9, axes: { seq: 5 } }).dataset,
+    evalRows: 6,
+    evalEvery: 4,
+    saveEvery: 4,
+  });
+
+  it("is in the metrics once, also when it was broken off", async () => {
+    const [whole, broken] = [await makeArtifact(), await makeArtifact()];
+    const { metrics, best } = await train(whole, evaluation(whole));
+    expect(metrics?.loss).toBeGreaterThan(0);
+    expect(best?.loss).toBeLessThanOrEqual(metrics?.loss ?? 0);
+    // Once within the evaluation after step 4, once within that at the end.
+    for (const at of [4, 8]) {
+      let [step, batches] = [0, 0];
+      const stopped = await train(broken, {
+        ...evaluation(broken),
+        resume: at > 4,
+        onStep: (result) => (step = result.step),
+        onEvaluationBatch: () => (batches += 1),
+        shouldStop: () => step === at && batches % 3 === 1,
+      });
+      expect(stopped).toMatchObject({ steps: at, stopped: at < 8, metrics: undefined });
+      expect(latestCheckpoint(broken)).toMatchObject({ step: at, evaluated: false });
+    }
+    expect(await train(broken, { ...evaluation(broken), resume: true })).toMatchObject({ metrics, best });
+    const text = readFileSync(join(whole, "metrics.jsonl"), "utf8");
+    expect(text.match(/eval_loss/g)).toHaveLength(2);
+    expect(readFileSync(join(broken, "metrics.jsonl"), "utf8")).toBe(text);
+    for (const file of ["state.safetensors", "trainer.json"]) {
+      const path = join("checkpoints/step-8", file);
+      expect(readFileSync(join(broken, path)).equals(readFileSync(join(whole, path)))).toBe(true);
+    }
+  });
+});
+
+it("refuses a weight file that was swapped, and one that is gone", async () => {
+  const model = join(mkdtempSync(join(tmpdir(), "peft-swapped-")), "model.onnx");
+  copyFileSync("fixtures/oracles/models/llama/model.onnx", model);
+  const folder = await makeArtifact({}, model);
+  const bytes = readFileSync(model);
+  // One bit of the last weight, and the file's time as before.
+  bytes[bytes.length - 100] = (bytes[bytes.length - 100] ?? 0) ^ 1;
+  const { atime, mtime } = statSync(model);
+  writeFileSync(model, bytes);
+  utimesSync(model, atime, mtime);
   expect(() => Artifact.open(folder)).toThrow(/E_SOURCE_CHANGED/);
+  writeFileSync(model, bytes.subarray(1));
+  expect(() => Artifact.open(folder)).toThrow(/E_SOURCE_CHANGED/);
+  rmSync(join(model, ".."), { recursive: true });
+  expect(() => Artifact.open(folder)).toThrow(/E_SOURCE_MISSING/);
 });
