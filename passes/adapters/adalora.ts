@@ -3,11 +3,11 @@ import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
-import type { ConvSite, LinearSite, Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
 import { float32Tensor } from "../../src/ir/constant.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { sizesOf } from "./parts/layer-matrix.ts";
+import { absentOfLora } from "./parts/lora-config.ts";
 import { windowOf } from "./parts/window.ts";
 
 const kept = "of the schedule that prunes ranks, which PEFT's trainer runs and which is not run here";
@@ -45,18 +45,6 @@ const options = z
 
 type Options = z.output<typeof options>;
 
-function layer(site: Site): LinearSite | ConvSite {
-  if (site.kind !== "linear" && site.kind !== "conv")
-    throw new InternalError(`"${site.path}" is neither linear nor a convolution`);
-  return site;
-}
-
-/** Size of the weight as a matrix. */
-function sizesOf(site: LinearSite | ConvSite): { out: number; width: number } {
-  if (site.kind === "linear") return { out: site.outFeatures, width: site.inFeatures };
-  return { out: site.outChannels, width: site.kernel.reduce((size, dim) => size * dim, site.inChannels) };
-}
-
 /** PEFT divides by the initial rank plus a small number, and takes the rank where alpha is not positive. */
 function scalingOf({ lora_alpha: alpha, init_r: r }: Options): number {
   return (alpha > 0 ? alpha : r) / (r + 1e-5);
@@ -86,41 +74,23 @@ export default defineAdapter({
     "Zhang et al. 2023, Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, https://arxiv.org/abs/2303.10512",
   options,
   peftConfig: {
-    alora_invocation_tokens: null,
+    ...absentOfLora,
     alpha_pattern: {},
-    arrow_config: null,
-    corda_config: null,
-    ensure_weight_tying: false,
-    eva_config: null,
-    fan_in_fan_out: false,
-    kasa_config: null,
-    layer_replication: null,
-    loftq_config: {},
     lora_bias: false,
-    lora_ga_config: null,
-    megatron_config: null,
-    megatron_core: "megatron.core",
-    monteclora_config: null,
-    qalora_group_size: 16,
     r: 8,
     rank_pattern: null,
-    target_parameters: null,
-    trainable_token_indices: null,
-    use_bdlora: null,
     use_dora: false,
-    use_qalora: false,
     use_rslora: false,
-    velora_config: null,
   },
   sites: ["linear", "conv"],
   accepts: (site) =>
     site.kind === "conv" && site.groups > 1 ? "its convolution is grouped, while the factors are not" : true,
   identityAtStart: (o) => o.init_lora_weights,
   parameters: (site, o): Record<"A" | "B" | "E", ParameterSpec> => {
-    const { out, width } = sizesOf(layer(site));
+    const { outputs, inputs, window } = sizesOf(site);
     return {
-      A: { key: "lora_A", shape: [o.init_r, width], init: normal(0.02), group: "lora_A" },
-      B: { key: "lora_B", shape: [out, o.init_r], init: normal(0.02), group: "lora_B" },
+      A: { key: "lora_A", shape: [o.init_r, inputs * window], init: normal(0.02), group: "lora_A" },
+      B: { key: "lora_B", shape: [outputs, o.init_r], init: normal(0.02), group: "lora_B" },
       E: { key: "lora_E", shape: [o.init_r, 1], init: o.init_lora_weights ? filled(0) : normal(0.02) },
     };
   },

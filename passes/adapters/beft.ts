@@ -3,7 +3,6 @@ import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
 import { targetOptions } from "../../src/adapt/targets.ts";
-import { requireLinear } from "./parts/layer-matrix.ts";
 
 const { target_modules, modules_to_save } = targetOptions;
 
@@ -27,7 +26,7 @@ export default defineAdapter({
   parameters: (site, o) => ({
     bias: {
       key: "beft_bias",
-      shape: [1, requireLinear(site).outFeatures],
+      shape: [1, site.outFeatures],
       init: o.init_weights ? filled(0) : normal(1),
     },
   }),

@@ -4,10 +4,9 @@ import { baseWeight } from "../../src/adapt/base-weight.ts";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, type Initializer, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import type { Site } from "../../src/analysis/sites.ts";
+import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
-import { requireLinear } from "./parts/layer-matrix.ts";
 
 const options = z
   .strictObject({
@@ -31,10 +30,9 @@ const options = z
 type Params = Readonly<Record<"A" | "B" | "lambda" | "norm", Value>>;
 
 /** Euclidean norms of the columns of the frozen weight, one per input. */
-function inputNorms(site: Site): Initializer {
+function inputNorms(site: LinearSite): Initializer {
   return ([inputs = 0], random) => {
-    const { outFeatures } = requireLinear(site);
-    const weight = baseWeight(site)([outFeatures, inputs], random);
+    const weight = baseWeight(site)([site.outFeatures, inputs], random);
     const sums = new Float64Array(inputs);
     weight.forEach((value, i) => {
       sums[i % inputs] = (sums[i % inputs] ?? 0) + value ** 2;
@@ -66,7 +64,7 @@ export default defineAdapter({
   }),
   identityAtStart: (o) => o.init_weights,
   parameters: (site, o) => {
-    const { inFeatures, outFeatures } = requireLinear(site);
+    const { inFeatures, outFeatures } = site;
     return {
       A: { key: "delora_A", shape: [o.r, inFeatures], init: kaimingUniform() },
       B: { key: "delora_B", shape: [outFeatures, o.r], init: o.init_weights ? filled(0) : kaimingUniform() },

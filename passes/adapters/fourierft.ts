@@ -2,25 +2,17 @@
 import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
-import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import { randomPermutation, TorchGenerator } from "../../src/adapt/torch-random.ts";
-import type { Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
+import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
+import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { placeOptions, placesOf, refuseTooMany, withFrequencyOf } from "./parts/spectrum.ts";
 
 const options = z
   .strictObject({
     n_frequency: z.int().min(1).default(1000).describe("trained coefficients per module"),
     scaling: z.number().default(150).describe("factor of the update"),
-    random_loc_seed: z
-      .int()
-      .nonnegative()
-      .default(777)
-      .describe("seed of the places of the coefficients, which checkpoints do not hold"),
-    n_frequency_pattern: byPattern(z.int().min(1))
-      .default({})
-      .describe("n_frequency by regular expression over the end of a path"),
+    ...placeOptions,
     init_weights: z
       .boolean()
       .default(false)
@@ -31,23 +23,18 @@ const options = z
 
 type Options = z.output<typeof options>;
 
-function sizesOf(site: Site): { out: number; width: number } {
-  if (site.kind !== "linear") throw new InternalError(`"${site.path}" is not linear`);
-  return { out: site.outFeatures, width: site.inFeatures };
-}
-
 /**
  * Re(IFFT2(F)) times scaling, (out, in), with F zero but for the coefficients c at (p, q):
  * sum of c cos(2 pi (p i / out + q j / in)) / (out in), as two products of cosines and sines.
  */
-function deltaOf(site: Site, spectrum: Value, o: Options, b: OpBuilder): Value {
-  const { out, width } = sizesOf(site);
-  const places = randomPermutation(new TorchGenerator(o.random_loc_seed), out * width, o.n_frequency);
-  const rows = places.map((place) => Math.floor(place / width));
-  const columns = places.map((place) => place % width);
-  const left = anglesOf(out, rows, b);
-  const right = anglesOf(width, columns, b);
-  const scaled = b.mul(spectrum, o.scaling / (out * width));
+function deltaOf(site: LinearSite, spectrum: Value, o: Options, b: OpBuilder): Value {
+  const { inFeatures, outFeatures } = site;
+  const places = placesOf(site, o);
+  const rows = places.map(([row]) => row);
+  const columns = places.map(([, column]) => column);
+  const left = anglesOf(outFeatures, rows, b);
+  const right = anglesOf(inFeatures, columns, b);
+  const scaled = b.mul(spectrum, o.scaling / (outFeatures * inFeatures));
   const term = (kind: "Cos" | "Sin"): Value =>
     b.matmul(b.mul(b.op(kind, [left]), scaled), b.transpose(b.op(kind, [right]), [1, 0]));
   return b.sub(term("Cos"), term("Sin"));
@@ -70,14 +57,8 @@ export default defineAdapter({
   options,
   peftConfig: { bias: "none", fan_in_fan_out: false },
   sites: ["linear"],
-  accepts: (site, o) =>
-    site.kind !== "linear" || o.n_frequency <= site.outFeatures * site.inFeatures
-      ? true
-      : `n_frequency ${o.n_frequency} is more than the elements of its weight`,
-  optionsFor: (o, path) => ({
-    ...o,
-    n_frequency: matchPattern(o.n_frequency_pattern, path) ?? o.n_frequency,
-  }),
+  accepts: refuseTooMany,
+  optionsFor: withFrequencyOf,
   identityAtStart: (o) => o.init_weights,
   parameters: (_, o) => ({
     spectrum: {

@@ -4,10 +4,9 @@ import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import type { LinearSite } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
-import { requireLinear } from "./parts/layer-matrix.ts";
+import { factorOf, type Params } from "./parts/factors.ts";
 
 const { target_modules, layers_to_transform, layers_pattern, modules_to_save } = targetOptions;
 
@@ -32,38 +31,37 @@ const options = z
   .check(checkLayers);
 
 type Options = z.output<typeof options>;
-type Params = Readonly<Record<string, Value>>;
-
-function part(params: Params, name: string): Value {
-  const value = params[name];
-  if (value === undefined) throw new InternalError(`GraLoRA without its factor ${name}`);
-  return value;
-}
 
 const scalingOf = (o: Options): number => o.alpha / (o.r + o.hybrid_r);
 
 function updateOf(site: LinearSite, x: Value, y: Value, params: Params, o: Options, b: OpBuilder): Value {
   const { r, gralora_k: k } = o;
   const blocks = b.transpose(b.reshape(x, [-1, k, site.inFeatures / k]), [1, 0, 2]);
-  const down = b.reshape(b.matmul(blocks, part(params, "A")), [k, -1, k, r / k]);
+  const down = b.reshape(b.matmul(blocks, factorOf(params, "A")), [k, -1, k, r / k]);
   const exchanged = b.reshape(b.transpose(down, [2, 1, 0, 3]), [k, -1, r]);
-  const up = b.transpose(b.matmul(exchanged, part(params, "B")), [1, 0, 2]);
+  const up = b.transpose(b.matmul(exchanged, factorOf(params, "B")), [1, 0, 2]);
   const update = b.reshape(up, b.shape(y));
   if (o.hybrid_r === 0) return b.mul(update, scalingOf(o));
-  const general = b.matmul(x, b.transpose(part(params, "generalA"), [1, 0]));
-  return b.mul(b.add(update, b.matmul(general, b.transpose(part(params, "generalB"), [1, 0]))), scalingOf(o));
+  const general = b.matmul(x, b.transpose(factorOf(params, "generalA"), [1, 0]));
+  return b.mul(
+    b.add(update, b.matmul(general, b.transpose(factorOf(params, "generalB"), [1, 0]))),
+    scalingOf(o),
+  );
 }
 
 function deltaOf(site: LinearSite, params: Params, o: Options, b: OpBuilder): Value {
   const { r, gralora_k: k } = o;
   const { inFeatures, outFeatures } = site;
   // Blocks by input block, then output block.
-  const left = b.transpose(b.reshape(part(params, "A"), [k, inFeatures / k, k, r / k]), [0, 2, 1, 3]);
-  const right = b.transpose(b.reshape(part(params, "B"), [k, k, r / k, outFeatures / k]), [1, 0, 2, 3]);
+  const left = b.transpose(b.reshape(factorOf(params, "A"), [k, inFeatures / k, k, r / k]), [0, 2, 1, 3]);
+  const right = b.transpose(b.reshape(factorOf(params, "B"), [k, k, r / k, outFeatures / k]), [1, 0, 2, 3]);
   const blocks = b.transpose(b.matmul(left, right), [1, 3, 0, 2]);
   const delta = b.reshape(blocks, [outFeatures, inFeatures]);
   if (o.hybrid_r === 0) return b.mul(delta, scalingOf(o));
-  return b.mul(b.add(delta, b.matmul(part(params, "generalB"), part(params, "generalA"))), scalingOf(o));
+  return b.mul(
+    b.add(delta, b.matmul(factorOf(params, "generalB"), factorOf(params, "generalA"))),
+    scalingOf(o),
+  );
 }
 
 export default defineAdapter({
@@ -77,7 +75,6 @@ export default defineAdapter({
   peftConfig: { bias: "none", fan_in_fan_out: false },
   sites: ["linear"],
   accepts: (site, { r, gralora_k: k }) => {
-    if (site.kind !== "linear") return `it is of kind ${site.kind}`;
     if (r % k !== 0) return `rank ${r} is not a multiple of gralora_k ${k}`;
     if (site.inFeatures % k !== 0 || site.outFeatures % k !== 0)
       return `its ${site.inFeatures} inputs and ${site.outFeatures} outputs are not multiples of gralora_k ${k}`;
@@ -85,7 +82,7 @@ export default defineAdapter({
   },
   identityAtStart: (o) => o.init_weights,
   parameters: (site, o): Record<string, ParameterSpec> => {
-    const { inFeatures, outFeatures } = requireLinear(site);
+    const { inFeatures, outFeatures } = site;
     const { r, hybrid_r: rest, gralora_k: k } = o;
     const random = kaimingUniform();
     const second = o.init_weights ? filled(0) : random;
@@ -101,8 +98,8 @@ export default defineAdapter({
     };
   },
   build: ({ site, x, y, params, options: o, b, dropout }) =>
-    b.add(y, updateOf(requireLinear(site), dropout(x, o.gralora_dropout), y, params, o, b)),
+    b.add(y, updateOf(site, dropout(x, o.gralora_dropout), y, params, o, b)),
   merge: ({ site, weight, params, options: o, b }) => ({
-    weight: b.add(weight, deltaOf(requireLinear(site), params, o, b)),
+    weight: b.add(weight, deltaOf(site, params, o, b)),
   }),
 });

@@ -3,8 +3,7 @@ import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform, normal } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import type { Site } from "../../src/analysis/sites.ts";
-import { requireLayer } from "../../src/analysis/sites.ts";
+import type { LayerSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 
@@ -31,8 +30,7 @@ const options = z
 type Options = z.output<typeof options>;
 
 /** W * (B A) in the layout of the weight. */
-function deltaOf(anySite: Site, weight: Value, A: Value, B: Value, { r }: Options, b: OpBuilder): Value {
-  const site = requireLayer(anySite);
+function deltaOf(site: LayerSite, weight: Value, A: Value, B: Value, { r }: Options, b: OpBuilder): Value {
   if (site.kind === "linear") return b.mul(weight, b.matmul(B, A));
   if (site.kind === "embedding") return b.mul(weight, b.transpose(b.matmul(B, A), [1, 0]));
   const product = b.matmul(b.reshape(B, [site.outChannels, r]), b.reshape(A, [r, -1]));
@@ -56,8 +54,7 @@ export default defineAdapter({
   },
   optionsFor: (o, path) => ({ ...o, r: matchPattern(o.rank_pattern, path) ?? o.r }),
   identityAtStart: (o) => o.init_weights !== false,
-  parameters: (anySite, o) => {
-    const site = requireLayer(anySite);
+  parameters: (site, o) => {
     const { r, init_weights: init } = o;
     if (site.kind === "embedding") {
       const first = init === false ? normal(1) : filled(0);

@@ -1,12 +1,12 @@
 /** HRA: a chain of Householder reflections of what a frozen layer reads. */
 import { z } from "zod";
+import { weightShape } from "../../src/adapt/base-weight.ts";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { type Initializer, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
-import type { Site } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
-import { sizesOf, weightShape } from "./parts/layer-matrix.ts";
+import { type MatrixSite, sizesOf } from "./parts/layer-matrix.ts";
 
 const options = z
   .strictObject({
@@ -62,7 +62,7 @@ function reflect(x: Value, u: Value, o: Options, b: OpBuilder, reverse: boolean)
   }, x);
 }
 
-function mergedWeight(site: Site, weight: Value, u: Value, o: Options, b: OpBuilder): Value {
+function mergedWeight(site: MatrixSite, weight: Value, u: Value, o: Options, b: OpBuilder): Value {
   const { outputs } = sizesOf(site);
   return b.reshape(reflect(b.reshape(weight, [outputs, -1]), u, o, b, false), weightShape(site));
 }

@@ -4,8 +4,7 @@ import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
 import { fullMatch } from "../../src/adapt/pattern.ts";
 import { names, targetOptions } from "../../src/adapt/targets.ts";
-import type { Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
+import type { MatrixSite } from "./parts/layer-matrix.ts";
 
 const { target_modules, exclude_modules, modules_to_save } = targetOptions;
 
@@ -43,12 +42,11 @@ function isFeedforward({ feedforward_modules: modules }: Options, path: string):
   return modules.some((name) => path.endsWith(name));
 }
 
-function shapeOf(site: Site, feedforward: boolean): readonly number[] {
+function shapeOf(site: MatrixSite, feedforward: boolean): readonly number[] {
   if (site.kind === "conv") {
     return [1, feedforward ? site.inChannels : site.outChannels, ...site.kernel.map(() => 1)];
   }
-  if (site.kind === "linear") return feedforward ? [1, site.inFeatures] : [site.outFeatures, 1];
-  throw new InternalError(`"${site.path}" is neither linear nor a convolution`);
+  return feedforward ? [1, site.inFeatures] : [site.outFeatures, 1];
 }
 
 export default defineAdapter({

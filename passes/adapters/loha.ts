@@ -1,13 +1,13 @@
 /** LoHa: the element-wise product of two low-rank products beside a frozen weight. */
 import { z } from "zod";
+import { weightShape } from "../../src/adapt/base-weight.ts";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import type { Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
-import { requireMatrix, sizesOf, weightShape } from "./parts/layer-matrix.ts";
+import { factorOf, type Params, windowedProduct } from "./parts/factors.ts";
+import { type MatrixSite, sizesOf } from "./parts/layer-matrix.ts";
 
 const options = z
   .strictObject({
@@ -27,33 +27,22 @@ const options = z
   .check(checkLayers);
 
 type Options = z.output<typeof options>;
-type Params = Readonly<Record<string, Value>>;
 
-function hasCore(site: Site, o: Options): boolean {
+function hasCore(site: MatrixSite, o: Options): boolean {
   return o.use_effective_conv2d && site.kind === "conv" && sizesOf(site).window > 1;
 }
 
-function part(params: Params, name: string): Value {
-  const value = params[name];
-  if (value === undefined) throw new InternalError(`LoHa without its factor ${name}`);
-  return value;
-}
-
 /** One low-rank product in the layout of the weight. */
-function productOf(site: Site, index: 1 | 2, params: Params, o: Options, b: OpBuilder): Value {
-  const left = part(params, `w${index}a`);
-  const right = part(params, `w${index}b`);
+function productOf(site: MatrixSite, index: 1 | 2, params: Params, o: Options, b: OpBuilder): Value {
+  const left = factorOf(params, `w${index}a`);
+  const right = factorOf(params, `w${index}b`);
   const shape = weightShape(site);
   if (!hasCore(site, o)) return b.reshape(b.matmul(left, right), shape);
-  // left' (out, r) x core (r, r k) -> (out, r, k) -> (k, out, r) x right (r, in) -> (k, out, in).
-  const { outputs, inputs, window } = sizesOf(site);
-  const core = b.reshape(part(params, `t${index}`), [o.r, o.r * window]);
-  const wide = b.reshape(b.matmul(b.transpose(left, [1, 0]), core), [outputs, o.r, window]);
-  const product = b.matmul(b.transpose(wide, [2, 0, 1]), right);
-  return b.reshape(b.transpose(b.reshape(product, [window, outputs, inputs]), [1, 2, 0]), shape);
+  const core = factorOf(params, `t${index}`);
+  return b.reshape(windowedProduct({ left, core, right }, { rank: o.r, ...sizesOf(site) }, b), shape);
 }
 
-function deltaOf(site: Site, params: Params, o: Options, b: OpBuilder): Value {
+function deltaOf(site: MatrixSite, params: Params, o: Options, b: OpBuilder): Value {
   const [first, second] = [productOf(site, 1, params, o, b), productOf(site, 2, params, o, b)];
   return b.mul(b.mul(first, second), o.alpha / o.r);
 }
@@ -78,8 +67,7 @@ export default defineAdapter({
     alpha: matchPattern(o.alpha_pattern, path) ?? o.alpha,
   }),
   identityAtStart: (o) => o.init_weights,
-  parameters: (anySite, o): Record<string, ParameterSpec> => {
-    const site = requireMatrix(anySite);
+  parameters: (site, o): Record<string, ParameterSpec> => {
     const { outputs, inputs, window } = sizesOf(site);
     const core = hasCore(site, o);
     const init = kaimingUniform();

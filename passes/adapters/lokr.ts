@@ -1,13 +1,13 @@
 /** LoKr: a Kronecker product beside a frozen weight. */
 import { z } from "zod";
+import { weightShape } from "../../src/adapt/base-weight.ts";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import type { Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
-import { requireMatrix, sizesOf, weightShape } from "./parts/layer-matrix.ts";
+import { factorOf, type Params, windowedProduct } from "./parts/factors.ts";
+import { type MatrixSite, sizesOf } from "./parts/layer-matrix.ts";
 
 const options = z
   .strictObject({
@@ -35,7 +35,6 @@ const options = z
   .check(checkLayers);
 
 type Options = z.output<typeof options>;
-type Params = Readonly<Record<string, Value>>;
 
 /** Two factors of a size: the given one where it divides, else the most square pair whose first is within it. */
 function factorize(size: number, factor: number): [number, number] {
@@ -49,7 +48,7 @@ function factorize(size: number, factor: number): [number, number] {
 }
 
 /** Sizes of w1 (l, m) and w2 (k, n), and how each is held. */
-function planOf(site: Site, o: Options) {
+function planOf(site: MatrixSite, o: Options) {
   const { outputs, inputs, window } = sizesOf(site);
   const [l, k] = factorize(outputs, o.decompose_factor);
   const [m, n] = factorize(inputs, o.decompose_factor);
@@ -59,22 +58,16 @@ function planOf(site: Site, o: Options) {
   return { l, k, m, n, window, leftLow, rightLow, core };
 }
 
-function part(params: Params, name: string): Value {
-  const value = params[name];
-  if (value === undefined) throw new InternalError(`LoKr without its factor ${name}`);
-  return value;
-}
-
 /** s w1 (x) w2 in the layout of the weight. */
-function deltaOf(site: Site, params: Params, o: Options, b: OpBuilder): Value {
+function deltaOf(site: MatrixSite, params: Params, o: Options, b: OpBuilder): Value {
   const { l, k, m, n, window, leftLow, rightLow, core } = planOf(site, o);
-  const left = leftLow ? b.matmul(part(params, "w1a"), part(params, "w1b")) : part(params, "w1");
+  const left = leftLow ? b.matmul(factorOf(params, "w1a"), factorOf(params, "w1b")) : factorOf(params, "w1");
   const right = (): Value => {
-    if (!rightLow) return part(params, "w2");
-    if (!core) return b.matmul(part(params, "w2a"), part(params, "w2b"));
-    const t2 = b.reshape(part(params, "t2"), [o.r, o.r * window]);
-    const wide = b.reshape(b.matmul(b.transpose(part(params, "w2a"), [1, 0]), t2), [k, o.r, window]);
-    return b.transpose(b.matmul(b.transpose(wide, [2, 0, 1]), part(params, "w2b")), [1, 2, 0]);
+    if (!rightLow) return factorOf(params, "w2");
+    const [first, second] = [factorOf(params, "w2a"), factorOf(params, "w2b")];
+    if (!core) return b.matmul(first, second);
+    const factors = { left: first, core: factorOf(params, "t2"), right: second };
+    return windowedProduct(factors, { rank: o.r, outputs: k, window }, b);
   };
   const product = b.mul(
     b.reshape(b.mul(left, o.alpha / o.r), [l, 1, m, 1]),
@@ -103,8 +96,7 @@ export default defineAdapter({
     alpha: matchPattern(o.alpha_pattern, path) ?? o.alpha,
   }),
   identityAtStart: (o) => o.init_weights !== false,
-  parameters: (anySite, o): Record<string, ParameterSpec> => {
-    const site = requireMatrix(anySite);
+  parameters: (site, o): Record<string, ParameterSpec> => {
     const { l, k, m, n, window, leftLow, rightLow, core } = planOf(site, o);
     const { r, init_weights: start } = o;
     const kernel = site.kind === "conv" ? site.kernel : [];

@@ -3,12 +3,13 @@ import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, type Initializer, kaimingUniform, normal } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import { type LayerSite, requireLayer } from "../../src/analysis/sites.ts";
+import type { LayerSite } from "../../src/analysis/sites.ts";
 import { InternalError } from "../../src/diagnostics/define.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { orthogonalPair } from "./init/orthogonal.ts";
 import { applyDora, magnitudeSpec, mergeDora } from "./parts/dora.ts";
+import { absentOfLora } from "./parts/lora-config.ts";
 import { windowOf } from "./parts/window.ts";
 
 const options = z
@@ -63,27 +64,7 @@ export default defineAdapter({
   paper:
     "Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models, https://arxiv.org/abs/2106.09685",
   options,
-  peftConfig: {
-    alora_invocation_tokens: null,
-    arrow_config: null,
-    corda_config: null,
-    ensure_weight_tying: false,
-    eva_config: null,
-    fan_in_fan_out: false,
-    kasa_config: null,
-    layer_replication: null,
-    loftq_config: {},
-    lora_ga_config: null,
-    megatron_config: null,
-    megatron_core: "megatron.core",
-    monteclora_config: null,
-    qalora_group_size: 16,
-    target_parameters: null,
-    trainable_token_indices: null,
-    use_bdlora: null,
-    use_qalora: false,
-    velora_config: null,
-  },
+  peftConfig: absentOfLora,
   sites: ["linear", "conv", "embedding"],
   accepts: (site, o) => {
     if (site.kind === "conv" && o.r % site.groups !== 0)
@@ -104,8 +85,7 @@ export default defineAdapter({
     lora_alpha: matchPattern(o.alpha_pattern, path) ?? o.lora_alpha,
   }),
   identityAtStart: (o) => o.init_lora_weights !== false,
-  parameters: (anySite, o): Record<string, ParameterSpec> => {
-    const site = requireLayer(anySite);
+  parameters: (site, o): Record<string, ParameterSpec> => {
     const [a, b] = shapesOf(site, o.r);
     const suffix = site.kind === "embedding" ? "lora_embedding_" : "lora_";
     const end = site.kind === "embedding" ? "" : ".weight";
@@ -118,17 +98,15 @@ export default defineAdapter({
     };
   },
   build: (context) => {
-    const { x, y, params, options: o, b, dropout } = context;
-    const site = requireLayer(context.site);
+    const { site, x, y, params, options: o, b, dropout } = context;
     const { A, B } = factorsOf(params);
     const dropped = site.kind === "embedding" ? x : dropout(x, o.lora_dropout);
     const update = updateOf(site, dropped, params, o, b);
     if (params.magnitude === undefined) return b.add(y, update);
     const parts = { magnitude: params.magnitude, delta: deltaOf(site, A, B, o, b), update };
-    return applyDora({ ...context, site }, { ...parts, dropped: dropped === x ? undefined : dropped }, b);
+    return applyDora(context, { ...parts, dropped: dropped === x ? undefined : dropped }, b);
   },
-  merge: ({ site: anySite, weight, bias, params, options: o, b }) => {
-    const site = requireLayer(anySite);
+  merge: ({ site, weight, bias, params, options: o, b }) => {
     if (site.kind === "conv" && site.groups > 1) return "its convolution is grouped, while A is not";
     const { A, B } = factorsOf(params);
     const delta = deltaOf(site, A, B, o, b);

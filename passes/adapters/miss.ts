@@ -7,7 +7,6 @@ import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { rankOf } from "../../src/ops/facts.ts";
-import { requireLinear } from "./parts/layer-matrix.ts";
 
 const options = z
   .strictObject({
@@ -69,7 +68,6 @@ export default defineAdapter({
   peftConfig: { bias: "none" },
   sites: ["linear"],
   accepts: (site, o) => {
-    if (site.kind !== "linear") return `it is of kind ${site.kind}`;
     if (o.init_weights === "mini" && site.outFeatures % o.mini_r !== 0)
       return `its ${site.outFeatures} outputs are not a multiple of mini_r ${o.mini_r}`;
     if (o.init_weights === "bat" && (site.inFeatures % o.r !== 0 || site.outFeatures % o.r !== 0))
@@ -78,13 +76,12 @@ export default defineAdapter({
   },
   identityAtStart: (o) => o.init_weights !== false,
   parameters: (site, o) => {
-    const { outFeatures } = requireLinear(site);
+    const { outFeatures } = site;
     const { r, mini_r, init_weights: init } = o;
     const shape = init === "bat" ? [outFeatures / r, r, r] : init === "mini" ? [r, mini_r] : [r, outFeatures];
     return { block: { key: "miss_block", shape, init: init === false ? kaimingUniform() : filled(0) } };
   },
-  build: ({ site: anySite, x, y, weight, base, params: { block }, options: o, b, dropout }) => {
-    const site = requireLinear(anySite);
+  build: ({ site, x, y, weight, base, params: { block }, options: o, b, dropout }) => {
     if (o.init_weights === "bat") {
       const frozen = weight();
       return base(x, { weight: b.add(frozen, deltaOf(site, frozen, block, o, b)) });
@@ -112,6 +109,6 @@ export default defineAdapter({
     return terms.reduce((sum, term) => b.add(sum, term), y);
   },
   merge: ({ site, weight, params: { block }, options: o, b }) => ({
-    weight: b.add(weight, deltaOf(requireLinear(site), weight, block, o, b)),
+    weight: b.add(weight, deltaOf(site, weight, block, o, b)),
   }),
 });

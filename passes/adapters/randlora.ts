@@ -1,10 +1,9 @@
 /** RandLoRA: a full-rank update as a sum of random low-rank products that are frozen and shared, scaled by trained factors. */
 import { z } from "zod";
-import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
+import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, uniform } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
-import type { LinearSite, Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
+import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 
@@ -45,11 +44,6 @@ interface Sizes {
   readonly long: number;
   /** Number of products whose ranks add up to the smaller side. */
   readonly count: number;
-}
-
-function linear(site: Site): LinearSite {
-  if (site.kind !== "linear") throw new InternalError(`"${site.path}" is not linear`);
-  return site;
 }
 
 function sizesOf({ inFeatures, outFeatures }: LinearSite, { r }: Options): Sizes {
@@ -93,9 +87,9 @@ export default defineAdapter({
   },
   sites: ["linear"],
   identityAtStart: () => true,
-  shared: (sites, o): Record<"A" | "B", ParameterSpec> => {
-    const width = Math.max(...sites.map((site) => linear(site).inFeatures));
-    const height = Math.max(...sites.map((site) => linear(site).outFeatures));
+  shared: (sites, o) => {
+    const width = Math.max(...sites.map((site) => site.inFeatures));
+    const height = Math.max(...sites.map((site) => site.outFeatures));
     const [short, long] = [Math.min(width, height), Math.max(width, height)];
     const count = Math.ceil(short / o.r);
     return {
@@ -103,24 +97,18 @@ export default defineAdapter({
       B: { key: "randlora_B", shape: [long, count, o.r], init: unit, trainable: false },
     };
   },
-  parameters: (site, o): Record<string, ParameterSpec> => {
-    const { short, long, count } = sizesOf(linear(site), o);
+  parameters: (site, o) => {
+    const { short, long, count } = sizesOf(site, o);
     return {
       lambda: { key: "randlora_lambda", shape: [o.r, count], init: filled(0) },
       gamma: { key: "randlora_gamma", shape: [count, short], init: filled(1 / long) },
     };
   },
   build: ({ site, x, y, params, options: o, b, dropout }) => {
-    const delta = deltaOf(linear(site), required(params), o, b);
+    const delta = deltaOf(site, params, o, b);
     return b.add(y, b.matmul(dropout(x, o.randlora_dropout), b.transpose(delta, [1, 0])));
   },
   merge: ({ site, weight, params, options: o, b }) => ({
-    weight: b.add(weight, deltaOf(linear(site), required(params), o, b)),
+    weight: b.add(weight, deltaOf(site, params, o, b)),
   }),
 });
-
-function required({ A, B, lambda, gamma }: Readonly<Record<string, Value>>): Params {
-  if (A === undefined || B === undefined || lambda === undefined || gamma === undefined)
-    throw new InternalError("RandLoRA without its projections or factors");
-  return { A, B, lambda, gamma };
-}

@@ -81,12 +81,12 @@ export default defineAdapter({
   peftConfig: {},
   sites: ["linear"],
   accepts: (site, o) =>
-    site.kind !== "linear" || site.outFeatures % o.group_size === 0
+    site.outFeatures % o.group_size === 0
       ? true
       : `its ${site.outFeatures} outputs are not a multiple of group_size ${o.group_size}`,
   identityAtStart: (o) => o.init_weights,
   parameters: (site, o) => {
-    const shape = [site.kind === "linear" ? site.outFeatures * factors[o.variant] : 0];
+    const shape = [site.outFeatures * factors[o.variant]];
     return {
       theta: { key: "road_theta", shape, init: o.init_weights ? filled(0) : normal(0.5) },
       alpha: { key: "road_alpha", shape, init: o.init_weights ? filled(1) : aroundOne },

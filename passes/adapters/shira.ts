@@ -4,8 +4,7 @@ import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, type Initializer, normal, seedFor } from "../../src/adapt/initializers.ts";
 import { targetOptions } from "../../src/adapt/targets.ts";
 import { randomPermutation, TorchGenerator } from "../../src/adapt/torch-random.ts";
-import type { LinearSite, Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
+import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 
@@ -30,11 +29,6 @@ const options = z.strictObject({
 });
 
 type Options = z.output<typeof options>;
-
-function linear(site: Site): LinearSite {
-  if (site.kind !== "linear") throw new InternalError(`"${site.path}" is not linear`);
-  return site;
-}
 
 function countOf({ inFeatures, outFeatures }: LinearSite, { r }: Options): number {
   return r * (inFeatures + outFeatures);
@@ -68,28 +62,27 @@ export default defineAdapter({
   peftConfig: { fan_in_fan_out: false },
   sites: ["linear"],
   accepts: (site, o) => {
-    if (site.kind !== "linear") return `it is of kind ${site.kind}`;
     const count = countOf(site, o);
     const size = site.inFeatures * site.outFeatures;
     return count <= size ? true : `its weight has ${size} elements, fewer than r (in + out) = ${count}`;
   },
   identityAtStart: (o) => o.init_weights,
   parameters: (site, o) => {
-    const count = countOf(linear(site), o);
+    const count = countOf(site, o);
     return {
       values: { key: "shira_weight", shape: [count], init: o.init_weights ? filled(0) : normal(1) },
       indices: {
         key: "shira_indices",
         shape: [2, count],
-        init: places(linear(site), o),
+        init: places(site, o),
         trainable: false,
         dtype: "int32",
       },
     };
   },
   build: ({ site, x, y, params: { values, indices }, b }) =>
-    b.add(y, b.matmul(x, b.transpose(deltaOf(linear(site), values, indices, b), [1, 0]))),
+    b.add(y, b.matmul(x, b.transpose(deltaOf(site, values, indices, b), [1, 0]))),
   merge: ({ site, weight, params: { values, indices }, b }) => ({
-    weight: b.add(weight, deltaOf(linear(site), values, indices, b)),
+    weight: b.add(weight, deltaOf(site, values, indices, b)),
   }),
 });

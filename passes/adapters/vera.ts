@@ -1,11 +1,10 @@
 /** VeRA: low-rank projections that are random, frozen and shared by all modules, scaled by trained vectors. */
 import { z } from "zod";
-import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
+import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, type Initializer } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import { drawUniform, TorchGenerator } from "../../src/adapt/torch-random.ts";
-import type { LinearSite, Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
+import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 
@@ -36,11 +35,6 @@ const options = z
     ...targetOptions,
   })
   .check(checkLayers);
-
-function linear(site: Site): LinearSite {
-  if (site.kind !== "linear") throw new InternalError(`"${site.path}" is not linear`);
-  return site;
-}
 
 /** Kaiming uniform with the gain of a ReLU: PEFT draws A, then B, from one generator. */
 function projection(seed: number, before: number, fan: number): Initializer {
@@ -73,9 +67,9 @@ export default defineAdapter({
   peftConfig: { fan_in_fan_out: false },
   sites: ["linear"],
   identityAtStart: () => true,
-  shared: (sites, o): Record<"A" | "B", ParameterSpec> => {
-    const width = Math.max(...sites.map((site) => linear(site).inFeatures));
-    const height = Math.max(...sites.map((site) => linear(site).outFeatures));
+  shared: (sites, o) => {
+    const width = Math.max(...sites.map((site) => site.inFeatures));
+    const height = Math.max(...sites.map((site) => site.outFeatures));
     const common = { trainable: false, saved: o.save_projection };
     const seed = o.projection_prng_key;
     return {
@@ -83,23 +77,17 @@ export default defineAdapter({
       B: { ...common, key: "vera_B", shape: [height, o.r], init: projection(seed, o.r * width, o.r) },
     };
   },
-  parameters: (site, o): Record<string, ParameterSpec> => ({
-    lambdaB: { key: "vera_lambda_b", shape: [linear(site).outFeatures], init: filled(0) },
+  parameters: (site, o) => ({
+    lambdaB: { key: "vera_lambda_b", shape: [site.outFeatures], init: filled(0) },
     lambdaD: { key: "vera_lambda_d", shape: [o.r], init: filled(o.d_initial) },
   }),
   build: ({ site, x, y, params, options: o, b, dropout }) => {
-    const [down, up] = factorsOf(linear(site), required(params), b);
+    const [down, up] = factorsOf(site, params, b);
     const inner = b.matmul(dropout(x, o.vera_dropout), b.transpose(down, [1, 0]));
     return b.add(y, b.matmul(inner, b.transpose(up, [1, 0])));
   },
   merge: ({ site, weight, params, b }) => {
-    const [down, up] = factorsOf(linear(site), required(params), b);
+    const [down, up] = factorsOf(site, params, b);
     return { weight: b.add(weight, b.matmul(up, down)) };
   },
 });
-
-function required({ A, B, lambdaB, lambdaD }: Readonly<Record<string, Value>>): Params {
-  if (A === undefined || B === undefined || lambdaB === undefined || lambdaD === undefined)
-    throw new InternalError("VeRA without its projections or factors");
-  return { A, B, lambdaB, lambdaD };
-}

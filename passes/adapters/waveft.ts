@@ -2,13 +2,12 @@
 import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
-import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
-import { randomPermutation, TorchGenerator } from "../../src/adapt/torch-random.ts";
-import type { LinearSite, Site } from "../../src/analysis/sites.ts";
-import { InternalError } from "../../src/diagnostics/define.ts";
+import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
+import type { LinearSite } from "../../src/analysis/sites.ts";
 import { Tensor } from "../../src/ir/tensor.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { placeOptions, placesOf, refuseTooMany, withFrequencyOf } from "./parts/spectrum.ts";
 
 /** Low-pass filters of the inverse transform (Daubechies 1992, table 6.1). */
 const lowPass = {
@@ -33,14 +32,7 @@ const options = z
       .describe(
         "true: inverse wavelet transform of the coefficients; false: they are elements of the update",
       ),
-    random_loc_seed: z
-      .int()
-      .nonnegative()
-      .default(777)
-      .describe("seed of the places of the coefficients, which checkpoints do not hold"),
-    n_frequency_pattern: byPattern(z.int().min(1))
-      .default({})
-      .describe("n_frequency by regular expression over the end of a path"),
+    ...placeOptions,
     init_weights: z
       .boolean()
       .default(true)
@@ -51,28 +43,20 @@ const options = z
 
 type Options = z.output<typeof options>;
 
-function linear(site: Site): LinearSite {
-  if (site.kind !== "linear") throw new InternalError(`"${site.path}" is not linear`);
-  return site;
-}
-
 /** The update, (out, in). */
-function deltaOf({ outFeatures, inFeatures }: LinearSite, spectrum: Value, o: Options, b: OpBuilder): Value {
-  const size = outFeatures * inFeatures;
-  const places = randomPermutation(new TorchGenerator(o.random_loc_seed), size, o.n_frequency);
+function deltaOf(site: LinearSite, spectrum: Value, o: Options, b: OpBuilder): Value {
+  const { outFeatures, inFeatures } = site;
+  const places = placesOf(site, o);
   const scaled = b.mul(spectrum, o.scaling);
-  if (!o.use_idwt) {
-    const at = places.map((place) => [Math.floor(place / inFeatures), place % inFeatures]);
-    return scatter(scaled, at, [outFeatures, inFeatures], b);
-  }
+  if (!o.use_idwt) return scatter(scaled, places, [outFeatures, inFeatures], b);
   // The coefficients stand in the middle of a matrix that is as much larger as the filter is longer than its step.
   const low = lowPass[o.wavelet_family];
   const margin = low.length - 2;
   const rows = (outFeatures + margin) / 2;
   const columns = (inFeatures + margin) / 2;
-  const at = places.map((place) => {
-    const row = Math.floor(place / inFeatures) + margin / 2;
-    const column = (place % inFeatures) + margin / 2;
+  const at = places.map(([x, y]) => {
+    const row = x + margin / 2;
+    const column = y + margin / 2;
     const band = (row < rows ? 0 : 2) + (column < columns ? 0 : 1);
     return [0, band, row % rows, column % columns];
   });
@@ -85,7 +69,12 @@ function deltaOf({ outFeatures, inFeatures }: LinearSite, spectrum: Value, o: Op
   return b.reshape(full, [outFeatures, inFeatures]);
 }
 
-function scatter(values: Value, places: readonly number[][], shape: readonly number[], b: OpBuilder): Value {
+function scatter(
+  values: Value,
+  places: readonly (readonly number[])[],
+  shape: readonly number[],
+  b: OpBuilder,
+): Value {
   const zeros = b.expand(b.scalar(0, "float32"), b.ints(shape));
   const indices = b.reshape(b.ints(places.flat()), [places.length, shape.length]);
   return b.op("ScatterND", [zeros, indices, values]);
@@ -118,18 +107,13 @@ export default defineAdapter({
   peftConfig: { bias: "none", fan_in_fan_out: false, proportional_parameters: false },
   sites: ["linear"],
   accepts: (site, o) => {
-    if (site.kind !== "linear") return `it is of kind ${site.kind}`;
+    const verdict = refuseTooMany(site, o);
     const { inFeatures, outFeatures } = site;
-    if (o.n_frequency > inFeatures * outFeatures)
-      return `n_frequency ${o.n_frequency} is more than the elements of its weight`;
-    if (o.use_idwt && (inFeatures % 2 !== 0 || outFeatures % 2 !== 0))
+    if (verdict === true && o.use_idwt && (inFeatures % 2 !== 0 || outFeatures % 2 !== 0))
       return `its size ${outFeatures}x${inFeatures} is odd, and wavelets halve it`;
-    return true;
+    return verdict;
   },
-  optionsFor: (o, path) => ({
-    ...o,
-    n_frequency: matchPattern(o.n_frequency_pattern, path) ?? o.n_frequency,
-  }),
+  optionsFor: withFrequencyOf,
   identityAtStart: (o) => o.init_weights,
   parameters: (_, o) => ({
     spectrum: {
@@ -139,8 +123,8 @@ export default defineAdapter({
     },
   }),
   build: ({ site, x, y, params: { spectrum }, options: o, b }) =>
-    b.add(y, b.matmul(x, b.transpose(deltaOf(linear(site), spectrum, o, b), [1, 0]))),
+    b.add(y, b.matmul(x, b.transpose(deltaOf(site, spectrum, o, b), [1, 0]))),
   merge: ({ site, weight, params: { spectrum }, options: o, b }) => ({
-    weight: b.add(weight, deltaOf(linear(site), spectrum, o, b)),
+    weight: b.add(weight, deltaOf(site, spectrum, o, b)),
   }),
 });

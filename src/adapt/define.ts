@@ -1,6 +1,7 @@
 /** The adapter contract: everything that a fine-tuning method says of itself, in one record per file. */
 import type { z } from "zod";
 import type { Site, SiteKind } from "../analysis/sites.ts";
+import { InternalError } from "../diagnostics/define.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 import type { Initializer } from "./initializers.ts";
@@ -21,9 +22,12 @@ export interface ParameterSpec {
   readonly group?: string;
 }
 
+/** Sites of the kinds `T`. */
+export type SiteOf<T extends SiteKind> = Extract<Site, { readonly kind: T }>;
+
 /** The module that is adapted, as `build` sees it. */
-export interface SiteView {
-  readonly site: Site;
+export interface SiteView<T extends SiteKind = SiteKind> {
+  readonly site: SiteOf<T>;
   /** What the module reads: `[..., in]`, `[N, C, spatial...]`, or ids. */
   readonly x: Value;
   /** What the base module yields, bias added. */
@@ -34,7 +38,7 @@ export interface SiteView {
   readonly base: (x: Value, weights?: Merged) => Value;
 }
 
-export interface BuildContext<O, K extends string> extends SiteView {
+export interface BuildContext<O, K extends string, T extends SiteKind = SiteKind> extends SiteView<T> {
   readonly params: Readonly<Record<K, Value>>;
   readonly options: O;
   readonly b: OpBuilder;
@@ -42,8 +46,8 @@ export interface BuildContext<O, K extends string> extends SiteView {
   readonly dropout: (x: Value, p: number) => Value;
 }
 
-export interface MergeContext<O, K extends string> {
-  readonly site: Site;
+export interface MergeContext<O, K extends string, T extends SiteKind = SiteKind> {
+  readonly site: SiteOf<T>;
   /** Base weight in PyTorch's layout. */
   readonly weight: Value;
   readonly bias: Value | undefined;
@@ -58,8 +62,16 @@ export interface Merged {
   readonly bias?: Value;
 }
 
-/** What the author of a method writes. `O` are the parsed options, `K` the names of its parameters. */
-export interface AdapterSpec<S extends z.ZodObject, K extends string> {
+/**
+ * What the author of a method writes. `S` is the schema of its options, `K` are the names of its parameters, `T` the kinds of
+ * site that it takes and is given, `H` the names of its shared tensors.
+ */
+export interface AdapterSpec<
+  S extends z.ZodObject,
+  K extends string,
+  T extends SiteKind = SiteKind,
+  H extends string = never,
+> {
   /** Name on the command line, in kebab case, equal to the file's. */
   readonly name: string;
   /** PEFT's `peft_type`. */
@@ -77,16 +89,16 @@ export interface AdapterSpec<S extends z.ZodObject, K extends string> {
    */
   readonly peftConfig: Readonly<Record<string, unknown>>;
   /** Kinds of site it takes. */
-  readonly sites: readonly SiteKind[];
+  readonly sites: readonly T[];
   /** Further conditions on a site; a reason where it cannot be adapted. */
-  readonly accepts?: (site: Site, options: z.output<S>) => true | string;
+  readonly accepts?: (site: SiteOf<T>, options: z.output<S>) => true | string;
   /** Options as they hold for one site, such as a rank from `rank_pattern`. */
   readonly optionsFor?: (options: z.output<S>, path: string) => z.output<S>;
   /** Whether a fresh adapter leaves the model's output as it is. */
   readonly identityAtStart: (options: z.output<S>) => boolean;
-  readonly parameters: (site: Site, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
+  readonly parameters: (site: SiteOf<T>, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
   /** Tensors that all sites have in common, whose keys have no module path; they join the site's own in `params`. */
-  readonly shared?: (sites: readonly Site[], options: z.output<S>) => Readonly<Record<string, ParameterSpec>>;
+  readonly shared?: (sites: readonly SiteOf<T>[], options: z.output<S>) => Readonly<Record<H, ParameterSpec>>;
   /** A scalar that the method adds to the loss, from the tensors of every adapted module. */
   readonly penalty?: (
     params: readonly Readonly<Record<K, Value>>[],
@@ -94,9 +106,9 @@ export interface AdapterSpec<S extends z.ZodObject, K extends string> {
     b: OpBuilder,
   ) => Value | undefined;
   /** The adapted output of a site. */
-  readonly build: (context: BuildContext<z.output<S>, K>) => Value;
+  readonly build: (context: BuildContext<z.output<S>, K | H, T>) => Value;
   /** The same as weights; a reason where that is not possible. */
-  readonly merge: (context: MergeContext<z.output<S>, K>) => Merged | string;
+  readonly merge: (context: MergeContext<z.output<S>, K | H, T>) => Merged | string;
 }
 
 /** A method with the names of its parameters erased: what shared code works with. */
@@ -121,6 +133,7 @@ export interface BoundAdapter {
   readonly peftConfig: Readonly<Record<string, unknown>>;
   readonly sites: readonly SiteKind[];
   readonly identityAtStart: boolean;
+  /** Whether a site can be adapted; a reason where not, be it the kind. */
   accepts(site: Site): true | string;
   parameters(site: Site): Readonly<Record<string, ParameterSpec>>;
   shared(sites: readonly Site[]): Readonly<Record<string, ParameterSpec>>;
@@ -134,8 +147,18 @@ export interface BoundAdapter {
  *
  * @see docs/new-method.md
  */
-export function defineAdapter<S extends z.ZodObject, K extends string>(spec: AdapterSpec<S, K>): Adapter<S> {
+export function defineAdapter<
+  S extends z.ZodObject,
+  K extends string,
+  T extends SiteKind = SiteKind,
+  H extends string = never,
+>(spec: AdapterSpec<S, K, T, H>): Adapter<S> {
   const { name, peftType, summary, formula, paper, options: schema, peftConfig, sites } = spec;
+  const takes = (site: Site): site is SiteOf<T> => sites.some((kind) => kind === site.kind);
+  const own = (site: Site): SiteOf<T> => {
+    if (takes(site)) return site;
+    throw new InternalError(`${name} was given "${site.path}", which is of kind ${site.kind}`);
+  };
   return {
     name,
     peftType,
@@ -155,12 +178,15 @@ export function defineAdapter<S extends z.ZodObject, K extends string>(spec: Ada
         peftConfig,
         sites,
         identityAtStart: spec.identityAtStart(options),
-        accepts: (site) => spec.accepts?.(site, optionsAt(site)) ?? true,
-        parameters: (site) => spec.parameters(site, optionsAt(site)),
+        accepts: (site) =>
+          takes(site) ? (spec.accepts?.(site, optionsAt(site)) ?? true) : `it is of kind ${site.kind}`,
+        parameters: (site) => spec.parameters(own(site), optionsAt(site)),
         penalty: (params, b) => spec.penalty?.(params, options, b),
-        shared: (sites) => spec.shared?.(sites, options) ?? {},
-        build: (context) => spec.build({ ...context, options: optionsAt(context.site) }),
-        merge: (context) => spec.merge({ ...context, options: optionsAt(context.site) }),
+        shared: (all) => spec.shared?.(all.map(own), options) ?? {},
+        build: (context) =>
+          spec.build({ ...context, site: own(context.site), options: optionsAt(context.site) }),
+        merge: (context) =>
+          spec.merge({ ...context, site: own(context.site), options: optionsAt(context.site) }),
       };
     },
   };

@@ -53,7 +53,7 @@ export function selectSites(
   const free = matched.filter(isFree);
   if (free.length === 0) throw adaptErrors.E_TARGET_ALL_EXCLUDED(label, saved.join(", "));
   for (const site of free) {
-    const verdict = adapter.sites.includes(site.kind) ? adapter.accepts(site) : `it is of kind ${site.kind}`;
+    const verdict = adapter.accepts(site);
     if (verdict !== true) throw adaptErrors.E_SITE_REFUSED(site.path, adapter.name, verdict, adapter.sites);
   }
   return { sites: free, remarks: [] };
@@ -75,7 +75,7 @@ function selectAllLinear(
   const linear = open.filter((site) => site.kind === "linear");
   const inner = linear.filter((site) => site !== head && basePath(site) !== (head && basePath(head)));
   if (inner.length > 0) return { sites: inner, remarks: [] };
-  const convolutions = open.filter((site) => site.kind === "conv" && adapter.sites.includes("conv"));
+  const convolutions = open.filter((site) => site.kind === "conv");
   if (convolutions.length > 0) {
     return {
       sites: convolutions,

@@ -1,5 +1,4 @@
 /** Finds the modules of a model that adapters attach to: linear layers, convolutions, embeddings and norms. */
-import { InternalError } from "../diagnostics/define.ts";
 import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -72,12 +71,6 @@ export type LayerSite = LinearSite | ConvSite | EmbeddingSite;
 export type Site = LayerSite | NormSite;
 
 export type SiteKind = Site["kind"];
-
-/** For methods that do not declare `norm` among their sites, and so are never given one. */
-export function requireLayer(site: Site): LayerSite {
-  if (site.kind === "norm") throw new InternalError(`"${site.path}" is a norm`);
-  return site;
-}
 
 /** Every site of a graph, in execution order. Sites whose path cannot be recovered are named after their weight or node. */
 export function findSites(graph: Graph): Site[] {

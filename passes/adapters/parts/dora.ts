@@ -40,7 +40,7 @@ export interface DoraParts {
  * section 4.3). The base bias is not rescaled.
  */
 export function applyDora(
-  { site, y, weight, base }: SiteView & { readonly site: LayerSite },
+  { site, y, weight, base }: SiteView<LayerSite["kind"]>,
   { magnitude, delta, update, dropped }: DoraParts,
   b: OpBuilder,
 ): Value {
