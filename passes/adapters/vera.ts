@@ -5,6 +5,7 @@ import { filled, type Initializer } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import { drawUniform, TorchGenerator } from "../../src/adapt/torch-random.ts";
 import type { LinearSite } from "../../src/analysis/sites.ts";
+import { countElements } from "../../src/ir/shape.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 
@@ -41,7 +42,7 @@ function projection(seed: number, before: number, fan: number): Initializer {
   return (shape) => {
     const generator = new TorchGenerator(seed);
     for (let i = 0; i < before; i++) generator.next();
-    const count = shape.reduce((product, dim) => product * dim, 1);
+    const count = countElements(shape);
     return drawUniform(generator, count, Math.sqrt(3) * (Math.SQRT2 / Math.sqrt(fan)));
   };
 }

@@ -1,6 +1,7 @@
 /** Starting values that depend on the frozen weight of a site. */
 import type { Site } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
+import { countElements } from "../ir/shape.ts";
 import { fromTensor } from "../ops/ndarray.ts";
 import type { Initializer } from "./initializers.ts";
 
@@ -16,7 +17,7 @@ function readWeight({ path, weight }: Site): WeightMatrix {
   if (tensor === undefined) throw new InternalError(`the weight of "${path}" has no data`);
   const { numbers, shape } = fromTensor(tensor);
   const [first = 0, ...rest] = shape;
-  const second = rest.reduce((product, dim) => product * dim, 1);
+  const second = countElements(rest);
   if (weight.storedAs === "torch") {
     return { rows: first, columns: second, at: (row, column) => numbers[row * second + column] ?? 0 };
   }

@@ -1,4 +1,5 @@
 /** How adapter tensors start: the initialisers of torch.nn.init that PEFT's methods use, drawn from our own generator. */
+import { countElements } from "../ir/shape.ts";
 
 /** A stream of random numbers; `src/data/random.ts` gives one that is seeded and the same on every machine. */
 export interface RandomStream {
@@ -11,22 +12,21 @@ export interface RandomStream {
 /** Fills a tensor of the given shape, row-major. */
 export type Initializer = (shape: readonly number[], random: RandomStream) => Float32Array<ArrayBuffer>;
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);
-
 /** A constant. */
 export function filled(value: number): Initializer {
-  return (shape) => new Float32Array(sizeOf(shape)).fill(value);
+  return (shape) => new Float32Array(countElements(shape)).fill(value);
 }
 
 /** Uniform between `-bound` and `bound`. */
 export function uniform(bound: number): Initializer {
   return (shape, random) =>
-    Float32Array.from({ length: sizeOf(shape) }, () => (2 * random.uniform() - 1) * bound);
+    Float32Array.from({ length: countElements(shape) }, () => (2 * random.uniform() - 1) * bound);
 }
 
 /** Normal with mean 0 and the given standard deviation. */
 export function normal(deviation: number): Initializer {
-  return (shape, random) => Float32Array.from({ length: sizeOf(shape) }, () => random.normal() * deviation);
+  return (shape, random) =>
+    Float32Array.from({ length: countElements(shape) }, () => random.normal() * deviation);
 }
 
 /**
@@ -35,7 +35,7 @@ export function normal(deviation: number): Initializer {
  */
 export function kaimingUniform(fanIn?: number): Initializer {
   return (shape, random) => {
-    const fan = fanIn ?? sizeOf(shape.slice(1));
+    const fan = fanIn ?? countElements(shape.slice(1));
     return uniform(fan > 0 ? 1 / Math.sqrt(fan) : 0)(shape, random);
   };
 }

@@ -23,7 +23,7 @@ export async function* runChecks(selfTest: () => Promise<string>): AsyncGenerato
   yield { name: "peft-compile", status: "ok", detail: version };
   yield await checkRuntime();
   yield checkCuda(probeCuda());
-  yield checkWriting(".");
+  yield await checkWriting(".");
   yield await checkSelf(selfTest);
 }
 
@@ -92,34 +92,24 @@ export function checkCuda(libraries: readonly LibraryFact[]): Check {
 }
 
 /** Whether artifacts can be written here. */
-function checkWriting(folder: string): Check {
-  const name = "writing";
+function checkWriting(folder: string): Promise<Check> {
   const path = resolve(folder);
-  try {
+  return attempt("writing", "work in a folder that you may write to, or give one with -o", () => {
     rmSync(mkdtempSync(join(path, ".peft-compile-doctor-")), { recursive: true });
-    return { name, status: "ok", detail: path };
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    return {
-      name,
-      status: "failed",
-      detail,
-      fix: "work in a folder that you may write to, or give one with -o",
-    };
-  }
+    return path;
+  });
 }
 
-async function checkSelf(selfTest: () => Promise<string>): Promise<Check> {
-  const name = "self test";
+function checkSelf(selfTest: () => Promise<string>): Promise<Check> {
+  return attempt("self test", "mend what failed above; if nothing did, report this output", selfTest);
+}
+
+/** A check that holds unless what it tries throws; what that gives is the detail. */
+async function attempt(name: string, fix: string, run: () => string | Promise<string>): Promise<Check> {
   try {
-    return { name, status: "ok", detail: await selfTest() };
+    return { name, status: "ok", detail: await run() };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return {
-      name,
-      status: "failed",
-      detail,
-      fix: "mend what failed above; if nothing did, report this output",
-    };
+    return { name, status: "failed", detail, fix };
   }
 }

@@ -39,8 +39,7 @@ const mergeOpset = 20;
  */
 export async function mergeModel(source: Model, request: MergeRequest): Promise<Model> {
   const { adapter, paths, tensors, run, onProgress } = request;
-  const model = openForMerging(source, request);
-  const sites = findSites(model.graph);
+  const { model, sites } = openForMerging(source, request);
   const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset);
   const results = new Map<Site, ReadonlyMap<string, Tensor>>();
   for (const [index, job] of jobs.entries()) {
@@ -51,19 +50,29 @@ export async function mergeModel(source: Model, request: MergeRequest): Promise<
   return model;
 }
 
+interface Opened {
+  readonly model: Model;
+  readonly sites: readonly Site[];
+}
+
 /** A copy of the source in whose main graph everything stands that was trained. */
-function openForMerging(source: Model, request: MergeRequest): Model {
+function openForMerging(source: Model, request: MergeRequest): Opened {
   const model = cloneModel(source);
-  if (findMissing(model.graph, request) === undefined) return model;
+  const asWritten = findSites(model.graph);
+  if (findMissing(model.graph, asWritten, request) === undefined) return { model, sites: asWritten };
   runPasses(model, "inline-functions,lift-constants");
-  const missing = findMissing(model.graph, request);
+  const sites = findSites(model.graph);
+  const missing = findMissing(model.graph, sites, request);
   if (missing !== undefined) throw adaptErrors.E_MERGE_MODULE(missing);
-  return model;
+  return { model, sites };
 }
 
 /** The first module or parameter that was trained and is not in the graph. */
-function findMissing(graph: Graph, { adapter, paths, tensors }: MergeRequest): string | undefined {
-  const sites = findSites(graph);
+function findMissing(
+  graph: Graph,
+  sites: readonly Site[],
+  { adapter, paths, tensors }: MergeRequest,
+): string | undefined {
   const adapted = adaptedSites(sites, paths);
   const found = new Set(adapted.map(basePath));
   const path = paths.find((each) => !found.has(each));

@@ -3,6 +3,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import { byteLength } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { roleFact, roleOf } from "../ir/role.ts";
+import { countElements } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { readSlices } from "../training/flatten.ts";
@@ -50,7 +51,7 @@ function partOf(
   flat: Tensor,
   { key, offset, shape }: { key: string; offset: number; shape: readonly number[] },
 ): Tensor {
-  const size = shape.reduce((product, dim) => product * dim, 1);
+  const size = countElements(shape);
   const start = byteLength(flat.dtype, offset);
   const end = start + byteLength(flat.dtype, size);
   let cached: WeakRef<Uint8Array> | undefined;

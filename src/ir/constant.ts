@@ -1,5 +1,6 @@
 /** Constants as the rest of the compiler sees them: data of a value whatever way the file says it, and new ones. */
 import { byteLength, type DType } from "./dtype.ts";
+import { countElements } from "./shape.ts";
 import { Tensor } from "./tensor.ts";
 import type { Value } from "./value.ts";
 
@@ -62,9 +63,6 @@ export function smallIntegers(tensor: Tensor | undefined, limit = 1024): readonl
 
 /** A tensor whose bytes are all zero and are made only when read. */
 export function zeroTensor(dtype: DType, dims: readonly number[]): Tensor {
-  const length = byteLength(
-    dtype,
-    dims.reduce((product, dim) => product * dim, 1),
-  );
+  const length = byteLength(dtype, countElements(dims));
   return new Tensor(dtype, dims, { kind: "lazy", compute: () => new Uint8Array(length) });
 }

@@ -14,6 +14,11 @@ import {
 /** The dimensions of a tensor, outermost first; a tensor of unknown rank has no Shape at all. */
 export type Shape = readonly Dim[];
 
+/** Number of elements of a shape that is known. */
+export function countElements(dims: readonly number[]): number {
+  return dims.reduce((product, dim) => product * dim, 1);
+}
+
 /** Number of elements. */
 export function sizeOf(shape: Shape): Dim {
   return shape.reduce<Dim>(mulDims, 1);

@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { InternalError } from "../diagnostics/define.ts";
 import { byteLength, type DType } from "./dtype.ts";
+import { countElements } from "./shape.ts";
 
 /** Where the bytes of a tensor lie on disk, little-endian and dense as in ONNX `raw_data`. */
 export interface ByteRange {
@@ -43,7 +44,7 @@ export class Tensor {
 
   /** Number of elements; 1 for a scalar. */
   get size(): number {
-    return this.dims.reduce((product, dim) => product * dim, 1);
+    return countElements(this.dims);
   }
 
   /** Bytes that the elements take. */

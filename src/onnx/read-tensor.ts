@@ -2,6 +2,7 @@
 import { onnxErrors } from "../diagnostics/onnx.ts";
 import type { SparseTensor } from "../ir/attribute.ts";
 import { byteLength, type DType, dtypeFromCode } from "../ir/dtype.ts";
+import { countElements } from "../ir/shape.ts";
 import { readRange, Tensor, type TensorSource } from "../ir/tensor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type ExternalOptions, resolveExternal } from "./external-data.ts";
@@ -46,7 +47,7 @@ export function readSparseTensor(message: SparseTensorMessage, context: TensorCo
 
 function readDims(claimed: NonNullable<TensorMessage["dims"]>, tensor: string): number[] {
   const dims = claimed.slice(0, rankLimit + 1).map((dim) => Number(toInt(dim)));
-  const size = dims.reduce((product, dim) => product * dim, 1);
+  const size = countElements(dims);
   const valid = dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
   // 16 bytes is the largest element.
   if (!valid || dims.length > rankLimit || !Number.isSafeInteger(size * 16)) {
@@ -62,7 +63,7 @@ function sourceOf(
   context: TensorContext,
 ): TensorSource {
   const name = message.name ?? "";
-  const count = dims.reduce((product, dim) => product * dim, 1);
+  const count = countElements(dims);
   if (dtype === "string") return stringSource(message, name, count);
   const size = byteLength(dtype, count);
   if (message.data_location === externalLocation) {

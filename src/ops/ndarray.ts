@@ -2,6 +2,7 @@
 import { InternalError } from "../diagnostics/define.ts";
 import { inlineTensor } from "../ir/constant.ts";
 import { type DType, isFloat } from "../ir/dtype.ts";
+import { countElements } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { decodeElements, encodeElements, roundElement } from "./elements.ts";
 
@@ -22,7 +23,7 @@ export class NDArray {
   readonly data: Elements;
 
   constructor(dtype: DType, shape: readonly number[], data: Elements) {
-    const size = shape.reduce((product, dim) => product * dim, 1);
+    const size = countElements(shape);
     if (data.length !== size)
       throw new InternalError(`array of shape [${shape}] over ${data.length} elements`);
     this.dtype = dtype;

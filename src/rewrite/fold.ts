@@ -4,7 +4,7 @@ import { constantOf, smallIntegers } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
-import { staticShape } from "../ir/shape.ts";
+import { countElements, staticShape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { isComputable } from "../ops/elements.ts";
@@ -107,7 +107,7 @@ export class Folder {
       const type = output.tensorType;
       if (type !== undefined && !isComputable(type.dtype)) return false;
       const shape = staticShape(type?.shape);
-      const size = shape?.reduce((product, dim) => product * dim, 1);
+      const size = shape && countElements(shape);
       if (size === undefined && !shrinking.has(node.op)) return false;
       if (size !== undefined && size > this.#options.limit) return false;
       made += size ?? 0;

@@ -1,6 +1,7 @@
 /** Reads the data of tensors, as literals in braces or as the place of a file. */
 import { textErrors } from "../diagnostics/text.ts";
 import { byteLength, type DType } from "../ir/dtype.ts";
+import { countElements } from "../ir/shape.ts";
 import { type ByteRange, Tensor, type TensorSource } from "../ir/tensor.ts";
 import { formatType, type TensorType, tensorType, type ValueType } from "../ir/type.ts";
 import type { Facts } from "./directive.ts";
@@ -46,7 +47,7 @@ export function readData(
     throw textErrors.E_TEXT_SYNTAX(scanner.place(at), expected, formatType(type));
   }
   if (facts.elided === true) throw textErrors.E_TEXT_ELIDED(scanner.place(at));
-  const size = dims.reduce((product, dim) => product * dim, 1);
+  const size = countElements(dims);
   const source = readSource(context, type.dtype, { dims, size, name, facts, at });
   return new Tensor(type.dtype, dims, source, { name: facts.name ?? name, docString: facts.doc ?? "" });
 }

@@ -1,16 +1,16 @@
 /** Mixed precision: rewrites a float32 graph so that products run in 16 bits, by each operator's precision class. */
 import { constantOf } from "../ir/constant.ts";
-import { bitsOf, type DType, dtypeCode, isFloat, isInteger } from "../ir/dtype.ts";
+import { bitsOf, type DType, isFloat, isInteger } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
-import { Node } from "../ir/node.ts";
+import type { Node } from "../ir/node.ts";
 import { roleOf } from "../ir/role.ts";
-import { tensorType } from "../ir/type.ts";
-import { Value } from "../ir/value.ts";
+import type { Value } from "../ir/value.ts";
 import { roundElement } from "../ops/elements.ts";
 import { inferNode } from "../ops/infer.ts";
 import { fromTensor } from "../ops/ndarray.ts";
 import { type PrecisionClass, paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
+import { insertCast } from "./insert-cast.ts";
 
 /** The two types that can be asked for. */
 export type LowDType = "float16" | "bfloat16";
@@ -183,17 +183,10 @@ class CastCache {
   }
 
   #make(value: Value, to: DType, reader?: Node): Value {
-    const output = new Value({ type: tensorType(to, value.tensorType?.shape) });
-    const node = new Node({
-      op: "Cast",
-      inputs: [value],
-      attributes: { to: dtypeCode(to) },
-      outputs: [output],
-    });
-    node.name = value.producer?.name ?? reader?.name ?? "";
+    const node = insertCast(this.#graph, value, to);
+    if (value.producer === undefined) node.name = reader?.name ?? "";
     for (const [key, text] of value.producer?.metadata ?? []) node.metadata.set(key, text);
     node.metadata.set("peft.cast", roleOf(value) === "param" ? "param" : this.#low);
-    this.#graph.insert(node, value.producer === undefined ? this.#graph.first : value.producer.next);
-    return output;
+    return node.output();
   }
 }

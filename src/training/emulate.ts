@@ -1,9 +1,9 @@
 /** Emulates 16-bit arithmetic on a provider without it: float32 operators between explicit pairs of Casts. */
-import { type DType, dtypeCode, isLow } from "../ir/dtype.ts";
+import { isLow } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
-import { Node } from "../ir/node.ts";
 import { tensorType } from "../ir/type.ts";
-import { Value } from "../ir/value.ts";
+import type { Value } from "../ir/value.ts";
+import { insertCast } from "./insert-cast.ts";
 
 /**
  * Lets every node that reads or yields a 16-bit float compute in float32: its operands are cast up, its results are cast
@@ -22,8 +22,7 @@ export function emulateLow(graph: Graph): number {
     node.inputs.forEach((input, index) => {
       if (input !== null && isLowValue(input)) node.setInput(index, raise(graph, input, raised));
     });
-    for (const output of node.outputs)
-      if (output !== null && isLowValue(output)) lowerResult(graph, node, output);
+    for (const output of node.outputs) if (output !== null && isLowValue(output)) lowerResult(graph, output);
   }
   return wrapped;
 }
@@ -37,37 +36,19 @@ function isLowValue(value: Value): boolean {
 function raise(graph: Graph, value: Value, raised: Map<Value, Value>): Value {
   const known = raised.get(value);
   if (known !== undefined) return known;
-  const view = insertCast(
-    graph,
-    value,
-    "float32",
-    value.producer === undefined ? graph.first : value.producer.next,
-  );
+  const view = insertCast(graph, value, "float32").output();
   raised.set(value, view);
   return view;
 }
 
 /** The node now yields float32; what its readers see is that, rounded. */
-function lowerResult(graph: Graph, node: Node, output: Value): void {
+function lowerResult(graph: Graph, output: Value): void {
   const type = output.tensorType;
   if (type === undefined) return;
-  const rounded = insertCast(graph, output, type.dtype, node.next);
+  const cast = insertCast(graph, output, type.dtype);
+  const rounded = cast.output();
   output.type = tensorType("float32", type.shape);
-  const cast = rounded.producer;
   output.replaceUses(rounded, (use) => use.kind === "operand" && use.node === cast);
   rounded.name = output.name;
   output.name = "";
-}
-
-function insertCast(graph: Graph, value: Value, to: DType, before: Node | undefined): Value {
-  const output = new Value({ type: tensorType(to, value.tensorType?.shape) });
-  const cast = new Node({
-    op: "Cast",
-    inputs: [value],
-    attributes: { to: dtypeCode(to) },
-    outputs: [output],
-  });
-  cast.name = value.producer?.name ?? "";
-  graph.insert(cast, before);
-  return output;
 }

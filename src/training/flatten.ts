@@ -3,7 +3,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
 import { freeInputName } from "../ir/names.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
-import { staticShape } from "../ir/shape.ts";
+import { countElements, staticShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -57,17 +57,13 @@ function layoutOf(params: readonly Value[]): FlatSlice[] {
     if (key === undefined || shape === undefined)
       throw new InternalError(`parameter "${param.name}" lacks key or size`);
     const slice = { key, offset, shape };
-    offset += sizeOf(shape);
+    offset += countElements(shape);
     return slice;
   });
 }
 
 function totalSize(slices: readonly FlatSlice[]): number {
-  return slices.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
+  return slices.reduce((sum, { shape }) => sum + countElements(shape), 0);
 }
 
 function splitFlat(
@@ -78,7 +74,7 @@ function splitFlat(
   opset: number,
 ): void {
   const b = new OpBuilder({ graph, before: graph.first }, opset);
-  const sizes = slices.map(({ shape }) => sizeOf(shape));
+  const sizes = slices.map(({ shape }) => countElements(shape));
   const parts =
     params.length === 1 ? [flat] : b.ops("Split", [flat, b.ints(sizes)], { axis: 0 }, params.length);
   params.forEach((param, i) => {

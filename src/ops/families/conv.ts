@@ -2,7 +2,7 @@
 import { operatorErrors } from "../../diagnostics/operator.ts";
 import { mulDims, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { type Shape, unknownShape } from "../../ir/shape.ts";
+import { countElements, type Shape, unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -20,30 +20,22 @@ import {
 } from "../kernels/conv-gradient.ts";
 import { type Convolved, convolve, convolveTransposed } from "../kernels/convolve.ts";
 import { once } from "../kernels/once.ts";
-import { countElements, countUp } from "../kernels/rearrange.ts";
+import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
 import { stateShape } from "../kernels/shape-vector.ts";
 import { type TransposedAxis, transposedWindows } from "../kernels/transposed-window.ts";
 import { knownAxis, knownWindows, paddings, planWindows } from "../kernels/window.ts";
+import { convolutionParams } from "../kernels/window-params.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
-import { int, ints, text } from "../params.ts";
-
-const windowParams = {
-  auto_pad: text("NOTSET"),
-  kernel_shape: ints(),
-  pads: ints(),
-  strides: ints(),
-  dilations: ints(),
-  group: int(1),
-};
+import { ints } from "../params.ts";
 
 export const Conv = defineOp({
   type: "Conv",
   versions: [1, 11, 22],
   inputs: ["x", "w", "bias?"],
   outputs: ["y"],
-  attributes: windowParams,
+  attributes: convolutionParams,
   infer: ({ node, in: { x, w }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     const type = x.tensorType;
@@ -86,7 +78,7 @@ export const ConvTranspose = defineOp({
   versions: [1, 11, 22],
   inputs: ["x", "w", "bias?"],
   outputs: ["y"],
-  attributes: { ...windowParams, output_padding: ints(), output_shape: ints() },
+  attributes: { ...convolutionParams, output_padding: ints(), output_shape: ints() },
   infer: ({ node, in: { x, w }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     const type = x.tensorType;

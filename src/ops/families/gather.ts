@@ -2,6 +2,7 @@
 import type { Dim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Shape } from "../../ir/shape.ts";
+import { countElements } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
@@ -10,7 +11,7 @@ import { withContent } from "../kernels/content.ts";
 import { gatherGradient } from "../kernels/gather-gradient.ts";
 import { boxesAt, elementOffsets, fromFront, rowOffsets } from "../kernels/index-offsets.ts";
 import { scatterAlong, zerosShapedAs } from "../kernels/positions.ts";
-import { boxOffsets, countElements, countUp, takeAt } from "../kernels/rearrange.ts";
+import { boxOffsets, countUp, takeAt } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";

@@ -13,26 +13,20 @@ import { countUp } from "../kernels/rearrange.ts";
 import { reduceArray } from "../kernels/reduce.ts";
 import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
 import { knownWindows, paddings, planWindows, type WindowAttributes } from "../kernels/window.ts";
+import { windowParams } from "../kernels/window-params.ts";
 import { fromNumbers } from "../ndarray.ts";
-import { int, ints, text } from "../params.ts";
+import { int } from "../params.ts";
 
 type PoolAttributes = WindowAttributes & { readonly kernel_shape: readonly number[] | undefined };
 
-const windowParams = {
-  auto_pad: text("NOTSET"),
-  ceil_mode: int(0),
-  dilations: ints(),
-  kernel_shape: ints(),
-  pads: ints(),
-  strides: ints(),
-};
+const poolParams = { ...windowParams, ceil_mode: int(0) };
 
 export const MaxPool = defineOp({
   type: "MaxPool",
   versions: [1, 8, 10, 11, 12, 22],
   inputs: ["x"],
   outputs: ["y", "indices?"],
-  attributes: { ...windowParams, storage_order: int(0) },
+  attributes: { ...poolParams, storage_order: int(0) },
   infer: ({ node, in: { x }, attrs }) => {
     const type = inferPool(node, x, attrs);
     return [type, type && tensorType("int64", type.shape)];
@@ -65,7 +59,7 @@ export const AveragePool = defineOp({
   versions: [1, 7, 10, 11, 19, 22],
   inputs: ["x"],
   outputs: ["y"],
-  attributes: { ...windowParams, count_include_pad: int(0) },
+  attributes: { ...poolParams, count_include_pad: int(0) },
   infer: ({ node, in: { x }, attrs }) => [inferPool(node, x, attrs)],
   evaluate: ({ node, in: { x }, attrs, exact }) => {
     const axes = knownWindows(attrs, kernelOf(node, attrs), x.shape.slice(2));

@@ -3,30 +3,20 @@
  * QLinearConv.
  */
 import { unknownDim } from "../../ir/dim.ts";
-import { type Shape, staticShape } from "../../ir/shape.ts";
+import { countElements, type Shape, staticShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp, none } from "../define.ts";
-import { convolve } from "../kernels/convolve.ts";
+import { type Convolved, convolve } from "../kernels/convolve.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
 import { saturate, scaled, shifted } from "../kernels/quantize.ts";
-import { countElements } from "../kernels/rearrange.ts";
 import { knownWindows, planWindows, type WindowAttributes } from "../kernels/window.ts";
+import { convolutionParams } from "../kernels/window-params.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
-import { int, ints, text } from "../params.ts";
 
 const wholeNumbers =
   "its operands are whole numbers, which carry no gradient: adapt a copy with float weights";
-
-const windowParams = {
-  auto_pad: text("NOTSET"),
-  kernel_shape: ints(),
-  pads: ints(),
-  strides: ints(),
-  dilations: ints(),
-  group: int(1),
-};
 
 export const MatMulInteger = defineOp({
   type: "MatMulInteger",
@@ -67,16 +57,10 @@ export const ConvInteger = defineOp({
   versions: [10],
   inputs: ["x", "w", "xZero?", "wZero?"],
   outputs: ["y"],
-  attributes: windowParams,
+  attributes: convolutionParams,
   infer: ({ in: { x, w }, attrs }) => [tensorType("int32", convolvedShape(x, w, attrs))],
   evaluate: ({ in: { x, w, xZero, wZero }, attrs }) => {
-    const axes = knownWindows(attrs, w.shape.slice(2), x.shape.slice(2));
-    const { shape, sums } = convolve(
-      shifted(x, xZero, "first"),
-      shifted(w, wZero, "first"),
-      axes,
-      attrs.group,
-    );
+    const { shape, sums } = convolveShifted([x, xZero], [w, wZero], attrs);
     return [fromNumbers("int32", shape, sums)];
   },
   precision: "exact",
@@ -88,19 +72,13 @@ export const QLinearConv = defineOp({
   versions: [10],
   inputs: ["x", "xScale", "xZero", "w", "wScale", "wZero", "yScale", "yZero", "bias?"],
   outputs: ["y"],
-  attributes: windowParams,
+  attributes: convolutionParams,
   infer: ({ in: { x, w, yZero }, attrs }) => {
     const dtype = yZero.tensorType?.dtype ?? x.tensorType?.dtype;
     return [dtype && tensorType(dtype, convolvedShape(x, w, attrs))];
   },
   evaluate: ({ in: { x, xScale, xZero, w, wScale, wZero, yScale, yZero, bias }, attrs }) => {
-    const axes = knownWindows(attrs, w.shape.slice(2), x.shape.slice(2));
-    const { shape, sums } = convolve(
-      shifted(x, xZero, "first"),
-      shifted(w, wZero, "first"),
-      axes,
-      attrs.group,
-    );
+    const { shape, sums } = convolveShifted([x, xZero], [w, wZero], attrs);
     const inner = countElements(shape.slice(2));
     // The bias is quantized with the scale of the products.
     const values = sums.map((sum, at) => {
@@ -113,6 +91,17 @@ export const QLinearConv = defineOp({
   precision: "exact",
   gradient: none(wholeNumbers),
 });
+
+type Operand = readonly [values: NDArray, zero: NDArray | undefined];
+
+function convolveShifted(
+  [x, xZero]: Operand,
+  [w, wZero]: Operand,
+  attrs: WindowAttributes & { readonly group: number },
+): Convolved {
+  const axes = knownWindows(attrs, w.shape.slice(2), x.shape.slice(2));
+  return convolve(shifted(x, xZero, "first"), shifted(w, wZero, "first"), axes, attrs.group);
+}
 
 function convolvedShape(
   x: Value,

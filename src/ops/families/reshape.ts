@@ -1,12 +1,11 @@
 /** Operators that give the same elements another shape: Identity, Reshape, Flatten, Squeeze, Unsqueeze. */
 import { type Dim, dimsEqual, floorDivDims, isUnknown, mulDims, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
+import { countElements, type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
-import { countElements } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int } from "../params.ts";

@@ -1,12 +1,12 @@
 /** ScatterElements, ScatterND and the old Scatter: elements and rows put where indices point. */
 import { isLow } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
+import { countElements } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { boxesAt, elementOffsets, rowOffsets } from "../kernels/index-offsets.ts";
-import { countElements } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";

@@ -1,7 +1,7 @@
 /** Operators whose results depend on where elements are true or equal: OneHot, NonZero, Compress, Unique. */
 import { type Dim, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { unknownShape } from "../../ir/shape.ts";
+import { countElements, unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -9,7 +9,7 @@ import { defineOp, zero } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { contentOf } from "../kernels/content.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
-import { countElements, countUp, pickAlongAxes, takeAt } from "../kernels/rearrange.ts";
+import { countUp, pickAlongAxes, takeAt } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { findUnique } from "../kernels/unique.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";

@@ -1,8 +1,7 @@
 /** Shape and Size: what shape arithmetic starts from. */
-import { sizeOf } from "../../ir/shape.ts";
+import { countElements, sizeOf } from "../../ir/shape.ts";
 import { defineOp, zero } from "../define.ts";
 import { withContent } from "../kernels/content.ts";
-import { countElements } from "../kernels/rearrange.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { int, maybeInt } from "../params.ts";
 

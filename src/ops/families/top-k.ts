@@ -1,12 +1,13 @@
 /** TopK: the largest or smallest elements along an axis. */
 import { type Dim, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
+import { countElements } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { contentOf } from "../kernels/content.ts";
 import { scatterAlong, zerosShapedAs } from "../kernels/positions.ts";
-import { countElements, takeAt } from "../kernels/rearrange.ts";
+import { takeAt } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";

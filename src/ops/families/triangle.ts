@@ -1,6 +1,7 @@
 /** Trilu and ReverseSequence: elements kept or turned around by their place. */
+import { countElements } from "../../ir/shape.ts";
 import { defineOp } from "../define.ts";
-import { countElements, countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
+import { countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { int } from "../params.ts";
 

@@ -1,6 +1,6 @@
 /** Evaluation of convolutions in any number of dimensions, summed in double precision. */
+import { countElements } from "../../ir/shape.ts";
 import type { NDArray } from "../ndarray.ts";
-import { countElements } from "./rearrange.ts";
 import { type KnownAxis, windowTaps } from "./window.ts";
 
 /** Sums and the shape that they fill. */

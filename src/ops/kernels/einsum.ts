@@ -2,9 +2,9 @@
 import { type DiagnosticError, InternalError } from "../../diagnostics/define.ts";
 import { type OperatorNode, operatorErrors } from "../../diagnostics/operator.ts";
 import { type Dim, unknownDim } from "../../ir/dim.ts";
-import { broadcastShapes, type Shape } from "../../ir/shape.ts";
+import { broadcastShapes, countElements, type Shape } from "../../ir/shape.ts";
 import { fromNumbers, type NDArray, stridesOf } from "../ndarray.ts";
-import { boxOffsets, countElements, countUp } from "./rearrange.ts";
+import { boxOffsets, countUp } from "./rearrange.ts";
 
 /**
  * Labels of the axes of each operand and of the result. Axes under an ellipsis have labels of their own, such

@@ -1,7 +1,7 @@
 /** Element-wise evaluation with NumPy broadcasting. */
 import { InternalError } from "../../diagnostics/define.ts";
 import type { DType } from "../../ir/dtype.ts";
-import { broadcastShapes, staticShape } from "../../ir/shape.ts";
+import { broadcastShapes, countElements, staticShape } from "../../ir/shape.ts";
 import { allocate, type Elements, fromNumbers, NDArray, stridesOf } from "../ndarray.ts";
 
 interface Exactness {
@@ -23,7 +23,7 @@ export function mapNumbers(x: NDArray, fn: (x: number) => number, { exact }: Exa
 
 /** Flat offsets into an operand for each element of the broadcast result. */
 export function broadcastOffsets(from: readonly number[], to: readonly number[]): Int32Array {
-  const size = to.reduce((product, dim) => product * dim, 1);
+  const size = countElements(to);
   const offsets = new Int32Array(size);
   const strides = stridesOf(from);
   const padded = to.map((_, axis) => {

@@ -1,6 +1,7 @@
 /** Flat offsets that index tensors point at, shared by the evaluation of Gather and Scatter operators. */
+import { countElements } from "../../ir/shape.ts";
 import { type NDArray, stridesOf } from "../ndarray.ts";
-import { boxOffsets, countElements, countUp } from "./rearrange.ts";
+import { boxOffsets, countUp } from "./rearrange.ts";
 
 /**
  * Where each element of an index tensor points in `x`: its own coordinates, but for `axis` its value

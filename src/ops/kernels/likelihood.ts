@@ -1,4 +1,5 @@
 /** Evaluation of negative log likelihoods, summed or averaged. */
+import { countElements } from "../../ir/shape.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { foldNumbers, planReduction } from "./reduce.ts";
 
@@ -20,7 +21,7 @@ export function evaluateLikelihood(
 ): NDArray {
   const { logProb, labels, weights } = operands;
   const [, classes = 1] = logProb.shape;
-  const inner = logProb.shape.slice(2).reduce((product, dim) => product * dim, 1);
+  const inner = countElements(logProb.shape.slice(2));
   const picked = labels.toNumbers();
   const counted = picked.map((label) =>
     label === options.ignore_index ? 0 : (weights?.numbers[label] ?? 1),

@@ -1,8 +1,8 @@
 /** Evaluation of matrix products. */
 import { InternalError } from "../../diagnostics/define.ts";
+import { countElements } from "../../ir/shape.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { broadcastOffsets, commonShape } from "./elementwise.ts";
-import { countElements } from "./rearrange.ts";
 
 /**
  * NumPy's matmul: batches broadcast, vectors become a row or a column that is dropped again.

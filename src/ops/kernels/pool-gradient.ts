@@ -1,14 +1,14 @@
 /** The gradient of AveragePool: each mean's gradient, divided, spread over its window. */
 import { inlineTensor } from "../../ir/constant.ts";
 import type { Node } from "../../ir/node.ts";
-import { staticShape } from "../../ir/shape.ts";
+import { countElements, staticShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { encodeElements } from "../elements.ts";
 import { dtypeOf, shapeOf } from "../facts.ts";
 import { convAxes, convInputGradient, orUndefined, windowAttributes } from "./conv-gradient.ts";
 import { windowDivisors } from "./pool.ts";
-import { countElements, countUp } from "./rearrange.ts";
+import { countUp } from "./rearrange.ts";
 import { explicitPadding } from "./same-padding.ts";
 import { productOf, reshapeLike, reshapeTo, shapeVector, sizesOf } from "./shape-vector.ts";
 import { knownWindows, type WindowAttributes, type WindowAxis } from "./window.ts";

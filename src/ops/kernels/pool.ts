@@ -1,6 +1,7 @@
 /** Evaluation of pools over sliding windows. */
+import { countElements } from "../../ir/shape.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
-import { countElements, takeAt } from "./rearrange.ts";
+import { takeAt } from "./rearrange.ts";
 import { type KnownAxis, windowTaps } from "./window.ts";
 
 /** Largest element of each window, and where in the whole operand it lies; the first of several. */

@@ -1,6 +1,7 @@
 /**
  * Evaluation of operators that only move elements: every result element is one operand element, or a filler.
  */
+import { countElements } from "../../ir/shape.ts";
 import { allocate, NDArray, stridesOf } from "../ndarray.ts";
 import { takeElements } from "./elementwise.ts";
 
@@ -10,11 +11,6 @@ export const nowhere = -1;
 /** `0, 1, ... count - 1`. */
 export function countUp(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
-}
-
-/** Number of elements of a shape. */
-export function countElements(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Evaluation of reductions: sums in double precision, whole numbers exactly. */
 import type { DType } from "../../ir/dtype.ts";
 import { bitsOf, isFloat } from "../../ir/dtype.ts";
+import { countElements } from "../../ir/shape.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { broadcastOffsets } from "./elementwise.ts";
 
@@ -25,7 +26,7 @@ export function planReduction(shape: readonly number[], axes: readonly number[])
     kept,
     dropped: shape.filter((_, axis) => !reduced.has(axis)),
     cells: broadcastOffsets(kept, shape),
-    size: kept.reduce((product, dim) => product * dim, 1),
+    size: countElements(kept),
     count: axes.reduce((product, axis) => product * (shape[axis] ?? 1), 1),
   };
 }

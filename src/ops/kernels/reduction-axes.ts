@@ -1,7 +1,7 @@
 /** Which axes a reduction runs over, and how its result spreads back over the operand. */
 import { operatorErrors } from "../../diagnostics/operator.ts";
 import type { Node } from "../../ir/node.ts";
-import { normalizeAxis, staticShape } from "../../ir/shape.ts";
+import { countElements, normalizeAxis, staticShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { dtypeOf, shapeOf } from "../facts.ts";
@@ -47,7 +47,7 @@ export function axesExcept(kept: readonly number[], rank: number): readonly numb
 export function reciprocalCount(b: OpBuilder, x: Value, axes: readonly number[]): Value | number {
   const shape = shapeOf(x);
   const fixed = axes.map((axis) => shape[axis] ?? 1).filter((dim) => typeof dim === "number");
-  const factor = fixed.reduce((product, dim) => product * dim, 1);
+  const factor = countElements(fixed);
   const open = axes.filter((axis) => typeof shape[axis] !== "number");
   if (open.length === 0) return 1 / factor;
   const sizes = open.map((axis) => b.dim(x, axis));

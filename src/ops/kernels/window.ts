@@ -12,9 +12,9 @@ import {
   subDims,
   unknownDim,
 } from "../../ir/dim.ts";
-import { type Shape, windowSize } from "../../ir/shape.ts";
+import { countElements, type Shape, windowSize } from "../../ir/shape.ts";
 import { NDArray } from "../ndarray.ts";
-import { boxOffsets, countElements, nowhere, permuteAxes } from "./rearrange.ts";
+import { boxOffsets, nowhere, permuteAxes } from "./rearrange.ts";
 
 /** Attributes that convolutions and pools share. */
 export interface WindowAttributes {
