@@ -1,7 +1,5 @@
 // Trains a LoRA adapter on a real small Llama with Tiny Shakespeare, from an ONNX file to a merged ONNX file.
 // Every step is a command that you can type yourself; the merged model is then compared with the adapted one.
-//
-//   npm run quickstart -- [--steps 300] [--seed 0] [--r 16] [--lr 1e-2] [--keep FOLDER]
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,15 +8,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
-const { values: options } = parseArgs({
-  options: {
-    steps: { type: "string", default: "300" },
-    seed: { type: "string", default: "0" },
-    r: { type: "string", default: "16" },
-    lr: { type: "string", default: "1e-2" },
-    keep: { type: "string" },
-  },
-});
+const usage = "usage: npm run quickstart -- [--steps 300] [--seed 0] [--r 16] [--lr 1e-2] [--keep FOLDER]";
+const options = readOptions();
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cli = join(root, "dist/src/cli.js");
@@ -38,6 +29,27 @@ const merged = join(folder, "merged.onnx");
 const cut = Math.floor(corpus.length * 0.9);
 writeFileSync(trainFile, corpus.slice(0, cut));
 writeFileSync(heldOutFile, corpus.slice(cut));
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        help: { type: "boolean", short: "h" },
+        steps: { type: "string", default: "300" },
+        seed: { type: "string", default: "0" },
+        r: { type: "string", default: "16" },
+        lr: { type: "string", default: "1e-2" },
+        keep: { type: "string" },
+      },
+    });
+    if (!values.help) return values;
+    console.log(usage);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error.message}\n${usage}`);
+    process.exit(2);
+  }
+}
 
 /** Runs a command of ours, showing its progress, and gives the document that it prints. */
 function run(...args) {

@@ -7,50 +7,47 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 
-const [dir, steps = "5"] = process.argv.slice(2);
-if (dir === undefined) throw new Error("usage: train-from-artifact.mjs DIR [STEPS]");
-const manifest = JSON.parse(readFileSync(`${dir}/manifest.json`, "utf8"));
-const { file, inputs, outputs } = manifest.graphs.train;
+const [dir = ".", steps = "5"] = process.argv.slice(2);
+const {
+  graphs,
+  source,
+  state: stateFile,
+  optimizer,
+} = JSON.parse(readFileSync(`${dir}/manifest.json`, "utf8"));
+const { file, inputs, outputs } = graphs.train;
 
 // Frozen weights stay in the user's own model file: the runtime is told where that lies.
-const weights = resolve(dir, manifest.source.folder);
 const session = await InferenceSession.create(readFileSync(`${dir}/${file}`), {
-  extra: { session: { model_external_initializers_file_folder_path: weights } },
+  extra: { session: { model_external_initializers_file_folder_path: resolve(dir, source.folder) } },
 });
 
 // state.safetensors: length of the header, header (JSON), tensors; scalars stand in the header's metadata.
-const bytes = readFileSync(`${dir}/${manifest.state}`);
+const bytes = readFileSync(`${dir}/${stateFile}`);
 const start = 8 + Number(bytes.readBigUInt64LE(0));
 const { __metadata__: scalars, ...tensors } = JSON.parse(bytes.subarray(8, start));
+const numbers = { int64: BigInt, int32: Number, uint64: BigInt, float32: Number };
 
 function initialValue({ key, dtype, shape, slices }) {
-  if (slices === undefined) {
-    return new Tensor(dtype, dtype === "int64" ? [BigInt(scalars[key])] : [Number(scalars[key])], shape);
-  }
+  if (slices === undefined) return new Tensor(dtype, [numbers[dtype](scalars[key])], shape);
   const flat = new Float32Array(shape[0]);
-  for (const slice of slices) {
-    const [from, to] = tensors[slice.key].data_offsets;
-    new Uint8Array(flat.buffer).set(bytes.subarray(start + from, start + to), 4 * slice.offset);
-  }
+  for (const { key: name, offset } of slices)
+    new Uint8Array(flat.buffer).set(
+      bytes.subarray(...tensors[name].data_offsets.map((at) => start + at)),
+      4 * offset,
+    );
   return new Tensor(dtype, flat, shape);
 }
 
 /** Two examples of sixteen positions: ids where a table bounds them, labels of two kinds, masks of ones. */
 function example({ role, dtype, shape, below = role === "label" ? 2 : undefined }) {
   const dims = shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 2 : 16));
-  const length = dims.reduce((product, dim) => product * dim, 1);
-  if (dtype === "float32")
-    return new Tensor(
-      dtype,
-      Float32Array.from({ length }, (_, i) => (i % 7) / 7),
-      dims,
-    );
-  const integers = Array.from({ length }, (_, i) => (below === undefined ? 1n : BigInt((7 * i) % below)));
-  return new Tensor(dtype, integers, dims);
+  const at = (i) => (dtype === "float32" ? (i % 7) / 7 : below === undefined ? 1 : (7 * i) % below);
+  const values = Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, (_, i) => at(i));
+  return new Tensor(dtype, values.map(numbers[dtype]), dims);
 }
 
 function feedFor(port, step) {
-  if (port.role === "hyper") return new Tensor("float32", [manifest.optimizer.options.lr], []);
+  if (port.role === "hyper") return new Tensor("float32", [optimizer.options.lr], []);
   if (port.role === "rng") return new Tensor("uint64", [BigInt(step)], []);
   return port.role === "batch" || port.role === "label" ? example(port) : initialValue(port);
 }
