@@ -3,7 +3,7 @@ import { z } from "zod";
 import { passErrors } from "../src/diagnostics/pass.ts";
 import type { Model } from "../src/ir/model.ts";
 import { isStandard } from "../src/ops/traits.ts";
-import { baseOpset } from "../src/ops/versions.ts";
+import { baseOpset, newestOpset } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
 import { raiseImport, upgradeFunction, upgradeGraph } from "../src/rewrite/upgrade.ts";
 
@@ -11,7 +11,12 @@ export default definePass({
   name: "upgrade-opset",
   summary: "Bring a model of opset 7 or newer to a later opset of ai.onnx",
   options: z.strictObject({
-    to: z.int().min(7).max(26).default(baseOpset).describe("Opset to reach; newer models stay as they are"),
+    to: z
+      .int()
+      .min(7)
+      .max(newestOpset)
+      .default(baseOpset)
+      .describe("Opset to reach; newer models stay as they are"),
   }),
   statistics: {
     upgraded: "upgrades made to nodes",

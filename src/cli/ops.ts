@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { nearNames } from "../diagnostics/define.ts";
+import { gradientAnswer } from "../ops/gradient-answer.ts";
 import type { Param } from "../ops/params.ts";
 import type { Op } from "../ops/record.ts";
 import { allOps } from "../ops/registry.ts";
@@ -57,7 +58,7 @@ function listOps(ops: readonly Op[], terminal: Terminal): string {
     rows,
     { width: terminal.width(), title: terminal.style.title },
   );
-  const known = ops.filter(({ gradient }) => gradient.kind === "vjp" || gradient.kind === "expand").length;
+  const known = ops.filter((op) => gradientAnswer(op) === "yes").length;
   return `${table}\n\n${plural(ops.length, "operator")}, ${known} with a gradient rule`;
 }
 
@@ -140,7 +141,9 @@ function describeOp(op: Op): unknown {
     outputs: op.outputs,
     attributes: attributesOf(op),
     precision: op.precision,
-    gradient: op.gradient,
+    gradient: gradientAnswer(op),
+    gradientKind: op.gradient.kind,
+    ...(op.gradient.reason !== undefined && { reason: op.gradient.reason }),
     constants:
       op.evaluationRefusal === undefined
         ? { evaluated: true }

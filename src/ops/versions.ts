@@ -4,6 +4,9 @@ import type { Op } from "./record.ts";
 /** The opset of ai.onnx from which on records speak the meaning of their rules; older models are upgraded to it. */
 export const baseOpset = 20;
 
+/** The newest opset of ai.onnx that ONNX Runtime 1.30 loads, and so the newest that is emitted. */
+export const newestOpset = 26;
+
 /** The version of an operator's schema that a model of this opset means; undefined where it has none yet. */
 export function versionAt(versions: readonly number[], opset: number): number | undefined {
   return versions.findLast((version) => version <= opset);

@@ -88,6 +88,12 @@ describe("ops", () => {
     expect(document).toMatchObject({ ok: true });
     const { ops } = document as { ops: unknown[] };
     expect(ops).toHaveLength(allOps().length);
+    const answers = [
+      { name: "Sigmoid", gradient: "yes", gradientKind: "vjp" },
+      { name: "Sign", gradient: "zero", gradientKind: "zero", reason: expect.stringContaining("constant") },
+      { name: "Bernoulli", gradient: "none", gradientKind: "none", reason: expect.stringContaining("draw") },
+    ];
+    for (const answer of answers) expect(ops).toContainEqual(expect.objectContaining(answer));
   });
 
   it("explains one under either name of its domain, and suggests others", async () => {

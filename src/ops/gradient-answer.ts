@@ -1,0 +1,13 @@
+/** Whether a gradient passes through an operator, as users ask it: the kinds of records in one word. */
+import type { Op } from "./record.ts";
+
+/**
+ * `yes` where a rule or a decomposition gives the derivative, `zero` where it is zero almost everywhere, `none` where a
+ * loss behind the operator is refused.
+ */
+export type GradientAnswer = "yes" | "zero" | "none";
+
+/** The answer for a record. */
+export function gradientAnswer({ gradient: { kind } }: Op): GradientAnswer {
+  return kind === "vjp" || kind === "expand" ? "yes" : kind;
+}

@@ -1,0 +1,95 @@
+/** Every operator that ONNX defines has a record, with the versions of its schema and an answer about its gradient. */
+import { expect, test } from "vitest";
+import { gradientAnswer } from "../../src/ops/gradient-answer.ts";
+import { lookupOp } from "../../src/ops/registry.ts";
+import { schemaVersions } from "../../src/ops/schema-versions.ts";
+import { newestOpset } from "../../src/ops/versions.ts";
+import { holdsFloats, type OperatorFacts, operators } from "./operator-list.ts";
+
+/** Operators that are not written yet. Whoever writes one takes its name out. */
+const missing = new Set(
+  `
+  AffineGrid BitCast CausalConvWithState Col2Im ConcatFromSequence DFT DeformConv DequantizeLinear Det
+  DynamicQuantizeLinear GRU GlobalLpPool GridSample ImageDecoder LSTM LinearAttention LpPool MaxRoiPool MaxUnpool
+  MelWeightMatrix NonMaxSuppression Optional OptionalGetElement OptionalHasElement QuantizeLinear RNN Resize RoiAlign
+  STFT SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap
+  SplitToSequence StringNormalizer StringSplit SwiGLU TensorScatter TfIdfVectorizer Upsample
+  ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.Binarizer ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper
+  ai.onnx.ml.DictVectorizer ai.onnx.ml.FeatureVectorizer ai.onnx.ml.Imputer ai.onnx.ml.LabelEncoder
+  ai.onnx.ml.LinearClassifier ai.onnx.ml.LinearRegressor ai.onnx.ml.Normalizer ai.onnx.ml.OneHotEncoder
+  ai.onnx.ml.SVMClassifier ai.onnx.ml.SVMRegressor ai.onnx.ml.Scaler ai.onnx.ml.TreeEnsemble
+  ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.TreeEnsembleRegressor ai.onnx.ml.ZipMap
+  ai.onnx.preview.FlexAttention ai.onnx.preview.training.Adagrad ai.onnx.preview.training.Adam
+  ai.onnx.preview.training.Gradient ai.onnx.preview.training.Momentum
+  `.match(/\S+/g),
+);
+
+/** Operators that take and give floats and yet have no gradient, each with the fact that it follows from. */
+const undifferentiable: Readonly<Record<string, string>> = {
+  Bernoulli: "a draw",
+  If: "not written yet",
+};
+
+const named = operators.map((facts) => [qualifiedName(facts), facts] as const);
+
+function qualifiedName({ domain, name }: OperatorFacts): string {
+  return domain === "" ? name : `${domain}.${name}`;
+}
+
+test.each(named)("%s has a record with the versions of its schema", (name, { domain, ...facts }) => {
+  const op = lookupOp(domain, facts.name);
+  if (missing.has(name)) {
+    expect(op, `${name} is there now: take it out of the list of missing ones in this file`).toBeUndefined();
+    return;
+  }
+  expect(op?.versions).toEqual(facts.versions.map(({ since }) => since));
+});
+
+test("the list of missing operators names operators of ONNX", () => {
+  expect([...missing].filter((name) => !named.some(([known]) => known === name))).toEqual([]);
+});
+
+test("the table of versions is that of ONNX", () => {
+  for (const { domain, name, versions } of operators) {
+    if (domain === "") expect(schemaVersions(name), name).toEqual(versions.map(({ since }) => since));
+  }
+});
+
+test.each(named)("%s gives no gradient only where there is none", (name, { domain, ...facts }) => {
+  const op = lookupOp(domain, facts.name);
+  if (op === undefined) return;
+  const answer = gradientAnswer(op);
+  if (answer !== "yes") expect(op.gradient.reason?.length ?? 0).toBeGreaterThan(10);
+  if (answer !== "none") {
+    expect(undifferentiable, `${name} has a gradient now`).not.toHaveProperty([name]);
+    return;
+  }
+  const carries = facts.versions.some(
+    ({ inputs, outputs, attributes }) =>
+      (holdsFloats(inputs) || Object.values(attributes).some((kind) => kind.startsWith("graph"))) &&
+      holdsFloats(outputs),
+  );
+  expect(carries, `${name} takes and gives floats`).toBe(name in undifferentiable);
+});
+
+/** Results that records let go unread although the schema does not; what a file leaves out has no name anyway. */
+const lenient = new Set(["TopK"]);
+
+/** Reads its attributes itself, since which of them is there decides the type. */
+const irregular = new Set(["Constant"]);
+
+test.each(named)("%s takes and gives what its schema says", (name, { domain, ...facts }) => {
+  const op = lookupOp(domain, facts.name);
+  if (op === undefined) return;
+  // What is newer than anything we emit is rewritten when it is read.
+  const latest = facts.versions.findLast(({ since }) => since <= newestOpset) ?? facts.versions.at(-1);
+  expect(op.inputs.map(multiplicity)).toEqual(latest?.inputs.map(multiplicity));
+  if (!lenient.has(name)) expect(op.outputs.map(multiplicity)).toEqual(latest?.outputs.map(multiplicity));
+  if (!irregular.has(name)) {
+    expect(Object.keys(op.attributes).sort()).toEqual(Object.keys(latest?.attributes ?? {}).sort());
+  }
+});
+
+function multiplicity({ optional, variadic }: { optional: boolean; variadic: boolean }): string {
+  return variadic ? "any number" : optional ? "optional" : "one";
+}
