@@ -72,14 +72,16 @@ export function defineOp<
     gradient: typeof gradient === "function" ? { kind: "vjp" } : { ...gradient },
     upgrades: spec.upgrades ?? {},
     hostInputs: new Set<string>(spec.hostInputs ?? []),
-    evaluationRefusal: typeof evaluate === "function" ? undefined : evaluate.reason,
+    evaluationRefusal:
+      typeof evaluate === "function" || evaluate.kind === "expansion" ? undefined : evaluate.reason,
 
     infer: (node, env) => spec.infer({ node, in: operandsOf(node.inputs), attrs: attrsOf(node), ...env }),
 
     evaluate(node, values, env) {
-      if (typeof evaluate !== "function")
-        throw new InternalError(`${spec.type} is not evaluated: ${evaluate.reason}`);
-      return evaluate({ node, in: operandsOf(values), attrs: attrsOf(node), ...env });
+      if (typeof evaluate === "function")
+        return evaluate({ node, in: operandsOf(values), attrs: attrsOf(node), ...env });
+      if (evaluate.kind === "expansion") return evaluate.run(node, values, env, this.expand);
+      throw new InternalError(`${spec.type} is not evaluated: ${evaluate.reason}`);
     },
 
     vjp(node, grads, b) {

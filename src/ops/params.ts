@@ -91,6 +91,11 @@ export function float(fallback: number): AttributeSpec<number> {
   return { kind: "float", fallback, read: (node, name) => node.float(name, undefined) };
 }
 
+/** A float attribute that may be absent. */
+export function maybeFloat(): AttributeSpec<number | undefined> {
+  return { kind: "float", fallback: undefined, read: (node, name) => node.float(name, undefined) };
+}
+
 /** A text attribute with the given default. */
 export function text(fallback: string): AttributeSpec<string> {
   return { kind: "string", fallback, read: (node, name) => node.string(name, undefined) };

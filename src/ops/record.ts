@@ -88,6 +88,17 @@ export interface ExpandContext<I extends readonly ParamSpelling[], A extends Att
   readonly b: OpBuilder;
 }
 
+/** An evaluation by the operator's own `expand` rule, in a graph of its own. */
+export interface ByExpansion {
+  readonly kind: "expansion";
+  readonly run: (
+    node: Node,
+    inputs: readonly (NDArray | undefined)[],
+    env: Pick<EvaluateEnv, "opset" | "exact">,
+    expand: (node: Node, b: OpBuilder) => readonly (Value | null)[],
+  ) => readonly (NDArray | null)[];
+}
+
 /** A rule that cannot be given, with the reason for the reader. */
 export interface Refusal {
   readonly kind: "refusal";
@@ -112,7 +123,10 @@ export interface OpSpec<
   readonly outputs: O;
   readonly attributes: A;
   readonly infer: (context: InferContext<I, A>) => readonly Inferred[];
-  readonly evaluate: ((context: EvaluateContext<I, A>) => readonly (NDArray | null)[]) | Refusal;
+  readonly evaluate:
+    | ((context: EvaluateContext<I, A>) => readonly (NDArray | null)[])
+    | ByExpansion
+    | Refusal;
   readonly precision: PrecisionClass;
   readonly gradient: Gradient<I, O, A>;
   /** By the version they lead to. */

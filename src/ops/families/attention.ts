@@ -1,22 +1,13 @@
 /** Attention over several heads. */
 
-import { InternalError } from "../../diagnostics/define.ts";
 import { addDims, type Dim, floorDivDims, mulDims } from "../../ir/dim.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { type AttentionOperands, type AttentionOptions, attend } from "../kernels/attention.ts";
-import { evaluateEquivalent } from "../kernels/expanded.ts";
-import type { AttributeSpec } from "../params.ts";
-import { float, int } from "../params.ts";
+import { byExpansion } from "../kernels/expanded.ts";
+import { float, int, maybeFloat } from "../params.ts";
 import type { Inferred } from "../record.ts";
-
-/** A float attribute that may be absent. */
-const maybeFloat: AttributeSpec<number | undefined> = {
-  kind: "float",
-  fallback: undefined,
-  read: (node, name) => node.float(name, undefined),
-};
 
 export const Attention = defineOp({
   type: "Attention",
@@ -30,22 +21,12 @@ export const Attention = defineOp({
     kv_num_heads: int(0),
     q_num_heads: int(0),
     qk_matmul_output_mode: int(0),
-    scale: maybeFloat,
+    scale: maybeFloat(),
     softcap: float(0),
     softmax_precision: int(0),
   },
   infer: ({ in: operands, attrs }) => inferAttention(operands, attrs),
-  evaluate: ({ node, in: { q, k, v, mask, pastKey, pastValue, lengths }, attrs, opset, exact }) =>
-    evaluateEquivalent(
-      [q, k, v, mask, pastKey, pastValue, lengths],
-      { opset, exact },
-      (b, [query, keys, values, bias, oldKeys, oldValues, counts]) => {
-        if (query === undefined || keys === undefined || values === undefined)
-          throw new InternalError("Attention lacks an operand");
-        const operands = { q: query, k: keys, v: values, mask: bias, lengths: counts };
-        return attend(b, node, { ...operands, pastKey: oldKeys, pastValue: oldValues }, attrs);
-      },
-    ),
+  evaluate: byExpansion,
   precision: "low",
   gradient: {
     kind: "expand",

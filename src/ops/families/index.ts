@@ -36,6 +36,8 @@ import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
 import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
+import * as runtimeBias from "./runtime-bias.ts";
+import * as runtimeMatmul from "./runtime-matmul.ts";
 import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
@@ -91,6 +93,8 @@ export const families = [
   reshape,
   rotaryEmbedding,
   runtimeActivation,
+  runtimeBias,
+  runtimeMatmul,
   scan,
   scatter,
   select,

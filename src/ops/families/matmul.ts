@@ -1,16 +1,15 @@
-/** Products of matrices: MatMul, Gemm and the runtime's FusedMatMul. */
+/** Products of matrices: MatMul and Gemm. */
 import { floatAttribute } from "../../ir/attribute.ts";
-import { type Dim, unknownDim } from "../../ir/dim.ts";
+import { unknownDim } from "../../ir/dim.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
-import { rankOf } from "../facts.ts";
 import { broadcastTo } from "../kernels/elementwise.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
-import { countUp, permuteAxes } from "../kernels/rearrange.ts";
+import { permuteAxes } from "../kernels/rearrange.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float, int } from "../params.ts";
 
@@ -65,65 +64,6 @@ export const Gemm = defineOp({
     };
   },
 });
-
-export const FusedMatMul = defineOp({
-  type: "FusedMatMul",
-  domain: "com.microsoft",
-  versions: [1],
-  inputs: ["a", "b"],
-  outputs: ["y"],
-  attributes: { alpha: float(1), transA: int(0), transB: int(0), transBatchA: int(0), transBatchB: int(0) },
-  infer: ({ in: { a, b }, attrs }) => {
-    const type = a.tensorType ?? b.tensorType;
-    const [left, right] = [a.tensorType?.shape, b.tensorType?.shape].map((shape, index) => {
-      const perm = shape && fusedPerm(shape.length, ...sideOf(attrs, index));
-      return perm?.map((axis): Dim => shape?.[axis] ?? unknownDim());
-    });
-    return [type && tensorType(type.dtype, productShape(left, right))];
-  },
-  evaluate: ({ in: { a, b }, attrs, exact }) => {
-    const [left = a, right = b] = [a, b].map((x, index) =>
-      permuteAxes(x, fusedPerm(x.rank, ...sideOf(attrs, index))),
-    );
-    return [multiplyMatrices(left, right, exact, attrs.alpha)];
-  },
-  precision: "low",
-  gradient: {
-    kind: "expand",
-    rule: ({ in: { a, b: other }, attrs, b }) => {
-      const [left = a, right = other] = [a, other].map((x, index) =>
-        b.transpose(x, fusedPerm(rankOf(x), ...sideOf(attrs, index))),
-      );
-      const product = b.matmul(left, right);
-      return [attrs.alpha === 1 ? product : b.mul(product, attrs.alpha)];
-    },
-  },
-});
-
-interface FusedAttributes {
-  readonly transA: number;
-  readonly transB: number;
-  readonly transBatchA: number;
-  readonly transBatchB: number;
-}
-
-function sideOf(attrs: FusedAttributes, index: number): [boolean, boolean] {
-  return index === 0
-    ? [attrs.transA !== 0, attrs.transBatchA !== 0]
-    : [attrs.transB !== 0, attrs.transBatchB !== 0];
-}
-
-/**
- * The order of axes in which FusedMatMul multiplies an operand. A transposed batch means that the first axis
- * is the one before last: `[rows, batch..., columns]` (ContribOperators.md of ONNX Runtime).
- */
-function fusedPerm(rank: number, transposed: boolean, batchTransposed: boolean): readonly number[] {
-  const perm = countUp(rank);
-  if (rank < 2) return perm;
-  const order = batchTransposed ? [...perm.slice(1, -1), 0, rank - 1] : perm;
-  if (!transposed) return order;
-  return [...order.slice(0, -2), ...order.slice(-2).reverse()];
-}
 
 function transposedIf(x: NDArray, flag: number): NDArray {
   return flag === 0 ? x : permuteAxes(x, [1, 0]);

@@ -1,44 +1,96 @@
-/** Activations of com.microsoft as the runtime's optimizer writes them: Gelu, FastGelu, QuickGelu, BiasGelu. */
-
-import { InternalError } from "../../diagnostics/define.ts";
-import type { Value } from "../../ir/value.ts";
-import type { OpBuilder } from "../builder.ts";
+/** Activations of com.microsoft as the runtime's optimizer writes them: Gelu, FastGelu, QuickGelu, BiasGelu, BiasSplitGelu. */
+import { floorDivDims } from "../../ir/dim.ts";
+import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
-import { evaluateEquivalent } from "../kernels/expanded.ts";
+import { rankOf } from "../facts.ts";
+import { byExpansion } from "../kernels/expanded.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
 import { float } from "../params.ts";
-import type { Op } from "../record.ts";
 
-/** An activation of `x + bias` that standard operators spell as well. */
-function defineActivation(type: string, equivalent: (b: OpBuilder, x: Value, alpha: number) => Value): Op {
-  return defineOp({
-    type,
-    domain: "com.microsoft",
-    versions: [1],
-    // Gelu and QuickGelu are never given the bias.
-    inputs: ["x", "bias?"],
-    outputs: ["y"],
-    attributes: type === "QuickGelu" ? { alpha: float(1.702) } : {},
-    infer: ({ node }) => [inferBroadcast(node.inputs.filter((input) => input !== null))],
-    evaluate: ({ node, in: { x: operand, bias: added }, opset, exact }) => {
-      return evaluateEquivalent([operand, added], { opset, exact }, (b, [x, bias]) => {
-        if (x === undefined) throw new InternalError(`${type} lacks its operand`);
-        return [equivalent(b, bias === undefined ? x : b.add(x, bias), node.float("alpha", 1.702))];
-      });
-    },
-    precision: "follow",
-    gradient: {
-      kind: "expand",
-      rule: ({ node, in: { x, bias }, b }) => {
-        return [equivalent(b, bias === undefined ? x : b.add(x, bias), node.float("alpha", 1.702))];
-      },
-    },
-  });
-}
+const domain = "com.microsoft";
+const versions = [1];
 
-export const RuntimeGelu = defineActivation("Gelu", (b, x) => b.op("Gelu", [x]));
-export const BiasGelu = defineActivation("BiasGelu", (b, x) => b.op("Gelu", [x]));
-export const FastGelu = defineActivation("FastGelu", (b, x) => b.op("Gelu", [x], { approximate: "tanh" }));
-export const QuickGelu = defineActivation("QuickGelu", (b, x, alpha) =>
-  b.mul(x, b.op("Sigmoid", [b.mul(x, alpha)])),
-);
+export const RuntimeGelu = defineOp({
+  type: "Gelu",
+  domain,
+  versions,
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { x } }) => [x.type],
+  evaluate: byExpansion,
+  precision: "follow",
+  gradient: { kind: "expand", rule: ({ in: { x }, b }) => [b.op("Gelu", [x])] },
+});
+
+export const BiasGelu = defineOp({
+  type: "BiasGelu",
+  domain,
+  versions,
+  inputs: ["x", "bias"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { x, bias } }) => [inferBroadcast([x, bias])],
+  evaluate: byExpansion,
+  precision: "follow",
+  gradient: { kind: "expand", rule: ({ in: { x, bias }, b }) => [b.op("Gelu", [b.add(x, bias)])] },
+});
+
+export const FastGelu = defineOp({
+  type: "FastGelu",
+  domain,
+  versions,
+  inputs: ["x", "bias?"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { x } }) => [x.type],
+  evaluate: byExpansion,
+  precision: "follow",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { x, bias }, b }) => [
+      b.op("Gelu", [bias === undefined ? x : b.add(x, bias)], { approximate: "tanh" }),
+    ],
+  },
+});
+
+export const QuickGelu = defineOp({
+  type: "QuickGelu",
+  domain,
+  versions,
+  inputs: ["x"],
+  outputs: ["y"],
+  attributes: { alpha: float(1.702) },
+  infer: ({ in: { x } }) => [x.type],
+  evaluate: byExpansion,
+  precision: "follow",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { x }, attrs: { alpha }, b }) => [b.mul(x, b.op("Sigmoid", [b.mul(x, alpha)]))],
+  },
+});
+
+/** The last axis of `x + bias` in two halves: the left one times Gelu of the right one. */
+export const BiasSplitGelu = defineOp({
+  type: "BiasSplitGelu",
+  domain,
+  versions,
+  inputs: ["x", "bias"],
+  outputs: ["y"],
+  attributes: {},
+  infer: ({ in: { x } }) => {
+    const [type, shape] = [x.tensorType, x.tensorType?.shape];
+    const halved = shape?.map((dim, axis) => (axis === shape.length - 1 ? floorDivDims(dim, 2) : dim));
+    return [type && tensorType(type.dtype, halved)];
+  },
+  evaluate: byExpansion,
+  precision: "follow",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { x, bias }, b }) => {
+      const sum = b.add(x, bias);
+      const [left = sum, right = sum] = b.ops("Split", [sum], { axis: rankOf(x) - 1, num_outputs: 2 }, 2);
+      return [b.mul(left, b.op("Gelu", [right]))];
+    },
+  },
+});
