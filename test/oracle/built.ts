@@ -6,6 +6,7 @@ const built: ReadonlySet<string> = new Set([
   "ia3",
   "loha",
   "loha-grouped",
+  "loha-effective",
   "miss",
   "miss-mini",
   "miss-bat",
@@ -62,6 +63,8 @@ const built: ReadonlySet<string> = new Set([
   "road-4",
   "fourierft",
   "fourierft-zero",
+  "c3a",
+  "c3a-zero",
 ]);
 
 export function isBuilt(name: string): boolean {

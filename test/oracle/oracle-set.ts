@@ -34,6 +34,8 @@ export interface OracleCase {
   /** File of the model: `model.onnx`, `model-dynamo.onnx` or `model-unfolded.onnx`. */
   readonly exported: string;
   readonly folder: string;
+  /** Folder with gradients and training: the case's own, or what PyTorch differentiates where PEFT's own backward is wrong. */
+  readonly derivativesFolder: string;
   /** Folder with adapter_config.json: the case's own, or that of its named adapter. */
   readonly adapterFolder: string;
   readonly modelFile: string;
@@ -64,6 +66,7 @@ export function listOracleCases(): OracleCase[] {
           name,
           exported,
           folder,
+          derivativesFolder: derivativesFolderOf(model, name, folder),
           adapterFolder: adapterFolderOf(folder),
           modelFile: join(oracleRoot, "models", model, exported),
         };
@@ -78,13 +81,19 @@ function exportsOf(model: string): string[] {
   return files.filter((file) => existsSync(join(oracleRoot, "models", model, file)));
 }
 
+/** Numbers of `scripts/autograd-reference.py` go before those of PEFT (docs/peft-differences.md says why). */
+function derivativesFolderOf(model: string, name: string, folder: string): string {
+  const corrected = resolve("fixtures/oracles/autograd", model, name);
+  return existsSync(corrected) ? corrected : folder;
+}
+
 function adapterFolderOf(folder: string): string {
   if (!existsSync(folder) || existsSync(join(folder, "adapter_config.json"))) return folder;
   const inner = readdirSync(folder).find((name) => existsSync(join(folder, name, "adapter_config.json")));
   return inner === undefined ? folder : join(folder, inner);
 }
 
-/** Layout of a module's weight as the file of merged weights has it. */
+/** What a folder says of its training; undefined where it has none. */
 export function readTrainRecord(folder: string): TrainRecord | undefined {
   const file = join(folder, "train.json");
   return existsSync(file) ? trainSchema.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
