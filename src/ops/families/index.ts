@@ -43,6 +43,7 @@ import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
 import * as selectElements from "./select-elements.ts";
 import * as shapeQuery from "./shape-query.ts";
+import * as skipNorm from "./skip-norm.ts";
 import * as slice from "./slice.ts";
 import * as softmax from "./softmax.ts";
 import * as sum from "./sum.ts";
@@ -100,6 +101,7 @@ export const families = [
   select,
   selectElements,
   shapeQuery,
+  skipNorm,
   slice,
   softmax,
   sum,

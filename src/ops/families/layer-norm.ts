@@ -1,14 +1,13 @@
-/** LayerNormalization and RMSNormalization over the trailing axes. */
+/** LayerNormalization, RMSNormalization and SimplifiedLayerNormalization over the trailing axes. */
 import { type DType, dtypeFromCode } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
-
 import { defineOp } from "../define.ts";
-import { dtypeOf, rankOf } from "../facts.ts";
-import { once } from "../kernels/once.ts";
-import { axesFrom, axisOf, reciprocalCount } from "../kernels/reduction-axes.ts";
-import { normalizedAgain, scaleAndShift, standardize, standardizeGradient } from "../kernels/standardize.ts";
+import { rankOf } from "../facts.ts";
+import { layerGradients } from "../kernels/layer-gradients.ts";
+import { axesFrom, axisOf } from "../kernels/reduction-axes.ts";
+import { scaleAndShift, standardize } from "../kernels/standardize.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { float, int } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -19,15 +18,16 @@ export const LayerNormalization = defineOp({
   inputs: ["x", "scale", "bias?"],
   outputs: ["y", "mean?", "inverse?"],
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
-  infer: ({ node, in: { x }, attrs }) => {
+  // Before opset 17 the runtime's own LayerNormalization, of the same meaning, lets the scale have another type.
+  infer: ({ node, in: { x, scale }, attrs }) => {
     const statistics = inferStatistics(node, x, attrs.axis, stashType(attrs.stash_type));
-    return [x.type, statistics, statistics];
+    return [inferScaled(node, x, scale, attrs.axis), statistics, statistics];
   },
   evaluate: ({ node, in: { x, scale, bias }, attrs: { axis, epsilon, stash_type }, exact }) => {
     const result = standardize(x, { axes: axesFrom(node, axis, x.rank), epsilon, centered: true });
     const { plan, means, inverses, normalized } = result;
     return [
-      fromNumbers(x.dtype, x.shape, scaleAndShift(normalized, x.shape, scale, bias), exact),
+      fromNumbers(scale.dtype, x.shape, scaleAndShift(normalized, x.shape, scale, bias), exact),
       fromNumbers(stashType(stash_type), plan.kept, means, exact),
       fromNumbers(stashType(stash_type), plan.kept, inverses, exact),
     ];
@@ -35,33 +35,13 @@ export const LayerNormalization = defineOp({
   precision: "full",
   gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: true };
-    const normalized = once(() => normalizedAgain(b, x, options, out));
-    return {
-      x: () => {
-        const { hat, inverse } = normalized();
-        const dtype = dtypeOf(hat);
-        const parts: Value[] = [];
-        if (hasGrad("y")) {
-          const g = b.cast(b.mul(grad.y, scale), dtype);
-          parts.push(standardizeGradient(b, { hat, inverse }, g, options));
-        }
-        // d mean / dx = 1/n, d inverse / dx = -inverse^2 hat / n
-        if (hasGrad("mean") && grad.mean !== undefined) {
-          const share = b.mul(b.cast(grad.mean, dtype), reciprocalCount(b, hat, options.axes));
-          parts.push(b.expand(share, b.shape(x)));
-        }
-        if (hasGrad("inverse") && grad.inverse !== undefined) {
-          const share = b.mul(b.cast(grad.inverse, dtype), reciprocalCount(b, hat, options.axes));
-          parts.push(b.mul(hat, b.neg(b.mul(share, b.mul(inverse, inverse)))));
-        }
-        return b.castLike(
-          parts.reduce((sum, part) => b.add(sum, part)),
-          x,
-        );
-      },
-      scale: () => b.castLike(b.mul(b.cast(grad.y, dtypeOf(normalized().hat)), normalized().hat), scale),
-      bias: () => grad.y,
-    };
+    const operands = { x, scale, mean: out.mean, inverse: out.inverse };
+    const gradients = layerGradients(b, operands, options, {
+      y: hasGrad("y") ? grad.y : undefined,
+      mean: hasGrad("mean") ? grad.mean : undefined,
+      inverse: hasGrad("inverse") ? grad.inverse : undefined,
+    });
+    return { ...gradients, bias: () => grad.y };
   },
 });
 
@@ -79,14 +59,36 @@ export const RMSNormalization = defineOp({
   precision: "full",
   gradient: ({ node, in: { x, scale }, grad, attrs: { axis, epsilon }, b }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
-    const normalized = once(() => normalizedAgain(b, x, options));
-    return {
-      x: () => {
-        const g = b.cast(b.mul(grad.y, scale), dtypeOf(normalized().hat));
-        return b.castLike(standardizeGradient(b, normalized(), g, options), x);
-      },
-      scale: () => b.castLike(b.mul(b.cast(grad.y, dtypeOf(normalized().hat)), normalized().hat), scale),
-    };
+    return layerGradients(b, { x, scale }, options, { y: grad.y });
+  },
+});
+
+/** The runtime's name for RMSNormalization, in ai.onnx though ONNX does not know it, with the deviation as a result. */
+export const SimplifiedLayerNormalization = defineOp({
+  type: "SimplifiedLayerNormalization",
+  versions: [1],
+  inputs: ["x", "scale"],
+  outputs: ["y", "inverse?"],
+  attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
+  infer: ({ node, in: { x, scale }, attrs }) => [
+    inferScaled(node, x, scale, attrs.axis),
+    inferStatistics(node, x, attrs.axis, stashType(attrs.stash_type)),
+  ],
+  evaluate: ({ node, in: { x, scale }, attrs: { axis, epsilon, stash_type }, exact }) => {
+    const result = standardize(x, { axes: axesFrom(node, axis, x.rank), epsilon, centered: false });
+    const { plan, inverses, normalized } = result;
+    return [
+      fromNumbers(scale.dtype, x.shape, scaleAndShift(normalized, x.shape, scale, undefined), exact),
+      fromNumbers(stashType(stash_type), plan.kept, inverses, exact),
+    ];
+  },
+  precision: "full",
+  gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
+    const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
+    return layerGradients(b, { x, scale, inverse: out.inverse }, options, {
+      y: hasGrad("y") ? grad.y : undefined,
+      inverse: hasGrad("inverse") ? grad.inverse : undefined,
+    });
   },
 });
 
