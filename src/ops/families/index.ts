@@ -38,6 +38,7 @@ import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
 import * as runtimeBias from "./runtime-bias.ts";
 import * as runtimeMatmul from "./runtime-matmul.ts";
+import * as runtimeRotary from "./runtime-rotary.ts";
 import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
@@ -96,6 +97,7 @@ export const families = [
   runtimeActivation,
   runtimeBias,
   runtimeMatmul,
+  runtimeRotary,
   scan,
   scatter,
   select,

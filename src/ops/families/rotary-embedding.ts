@@ -2,11 +2,9 @@
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
+import { rotatePairs } from "../kernels/rotary.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { int } from "../params.ts";
-
-/** Slice bound beyond every axis. */
-const end = 2 ** 31 - 1;
 
 export const RotaryEmbedding = defineOp({
   type: "RotaryEmbedding",
@@ -52,33 +50,12 @@ export const RotaryEmbedding = defineOp({
       // The tables get an axis of one head.
       const table = (values: Value): Value =>
         b.unsqueeze(positions === undefined ? values : b.gather(values, positions), [flat ? 2 : 1]);
-      const [cosine, sine] = [table(cosines), table(sines)];
-      const size = attrs.rotary_embedding_dim;
-      const part = (starts: number, ends: number): Value =>
-        b.slice(heads, { starts: [starts], ends: [ends], axes: [3] });
-      const turned = size === 0 ? heads : part(0, size);
-      const every = (start: number): Value =>
-        b.op("Slice", [turned, b.ints([start]), b.ints([end]), b.ints([3]), b.ints([2])]);
-      const halves =
-        attrs.interleaved === 1
-          ? [every(0), every(1)]
-          : b.ops("Split", [turned], { axis: 3, num_outputs: 2 }, 2);
-      const [left = turned, right = turned] = halves;
-      const pairs = [
-        b.sub(b.mul(cosine, left), b.mul(sine, right)),
-        b.add(b.mul(sine, left), b.mul(cosine, right)),
-      ];
-      const together =
-        attrs.interleaved === 1
-          ? b.reshape(
-              b.concat(
-                pairs.map((half) => b.unsqueeze(half, [4])),
-                4,
-              ),
-              [0, 0, 0, -1],
-            )
-          : b.concat(pairs, 3);
-      const whole = size === 0 ? together : b.concat([together, part(size, end)], 3);
+      const whole = rotatePairs(
+        b,
+        heads,
+        { cosine: table(cosines), sine: table(sines) },
+        { interleaved: attrs.interleaved === 1, size: attrs.rotary_embedding_dim },
+      );
       return [b.reshape(whole, b.shape(x))];
     },
   },
