@@ -96,6 +96,31 @@ export function maybeFloat(): AttributeSpec<number | undefined> {
   return { kind: "float", fallback: undefined, read: (node, name) => node.float(name, undefined) };
 }
 
+/** A list of floats that may be absent. */
+export function floats(): AttributeSpec<readonly number[] | undefined> {
+  return {
+    kind: "floats",
+    fallback: undefined,
+    read: (node, name) => {
+      const attribute = node.attributes.get(name);
+      return attribute?.kind === "floats" ? attribute.value : undefined;
+    },
+  };
+}
+
+/** A list of texts that may be absent; bytes that are no text are read as "". */
+export function texts(): AttributeSpec<readonly string[] | undefined> {
+  return {
+    kind: "strings",
+    fallback: undefined,
+    read: (node, name) => {
+      const attribute = node.attributes.get(name);
+      if (attribute?.kind !== "strings") return undefined;
+      return attribute.value.map((value) => (typeof value === "string" ? value : ""));
+    },
+  };
+}
+
 /** A text attribute with the given default. */
 export function text(fallback: string): AttributeSpec<string> {
   return { kind: "string", fallback, read: (node, name) => node.string(name, undefined) };

@@ -10,8 +10,8 @@ import { holdsFloats, type OperatorFacts, operators } from "./operator-list.ts";
 const missing = new Set(
   `
   AffineGrid BitCast CausalConvWithState Col2Im ConcatFromSequence DFT DeformConv DequantizeLinear Det
-  DynamicQuantizeLinear GRU GlobalLpPool GridSample ImageDecoder LSTM LinearAttention LpPool MaxRoiPool MaxUnpool
-  MelWeightMatrix NonMaxSuppression Optional OptionalGetElement OptionalHasElement QuantizeLinear RNN Resize RoiAlign
+  DynamicQuantizeLinear GlobalLpPool GridSample ImageDecoder LinearAttention LpPool MaxRoiPool MaxUnpool
+  MelWeightMatrix NonMaxSuppression Optional OptionalGetElement OptionalHasElement QuantizeLinear Resize RoiAlign
   STFT SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap
   SplitToSequence StringNormalizer StringSplit SwiGLU TensorScatter TfIdfVectorizer Upsample
   ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.Binarizer ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper

@@ -31,6 +31,7 @@ import * as pool from "./pool.ts";
 import * as power from "./power.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
 import * as random from "./random.ts";
+import * as recurrent from "./recurrent.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
@@ -90,6 +91,7 @@ export const families = [
   power,
   quantizedLinear,
   random,
+  recurrent,
   reduceExtremum,
   reduceSum,
   reshape,
