@@ -53,6 +53,7 @@ const makers: Partial<Record<DType, Maker>> = {
 
 /** An array as the tensor of an input. */
 export function toRuntime(array: NDArray): Tensor {
+  if (Array.isArray(array.data)) return new Tensor("string", array.data, array.shape);
   const make = makers[array.dtype];
   if (make === undefined) throw new Error(`the runtime takes no ${array.dtype} at its boundary`);
   return make(Uint8Array.from(encodeElements(array.dtype, array.data)).buffer, array.shape);
@@ -61,6 +62,7 @@ export function toRuntime(array: NDArray): Tensor {
 /** An output tensor as an array. */
 export function fromRuntime({ type, data, dims, size }: Tensor): NDArray {
   const dtype = dtypes.find((known) => known === type);
+  if (dtype === "string" && Array.isArray(data)) return new NDArray(dtype, dims, data.map(String));
   if (dtype === undefined || Array.isArray(data)) throw new Error(`the runtime gave ${type}`);
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return new NDArray(dtype, dims, decodeElements(dtype, bytes, size));

@@ -1,0 +1,32 @@
+/** Runs encoded models on arrays by name. */
+import { InferenceSession } from "onnxruntime-node";
+import type { NDArray } from "../../src/ops/ndarray.ts";
+import { fromRuntime, toRuntime } from "../harness/runtime.ts";
+
+/** Why something was not run, or ran to an error. */
+export class NotRun extends Error {}
+
+/** Thrown where there is nothing to check. */
+export class Skipped extends Error {}
+
+/** Outputs in order. @throws NotRun where the runtime does not take the model, the operands or the results. */
+export async function runBytes(bytes: Uint8Array, feeds: ReadonlyMap<string, NDArray>): Promise<NDArray[]> {
+  try {
+    const session = await InferenceSession.create(bytes, { logSeverityLevel: 4, intraOpNumThreads: 1 });
+    try {
+      const given = [...feeds].filter(([name]) => session.inputNames.includes(name));
+      const results = await session.run(
+        Object.fromEntries(given.map(([name, array]) => [name, toRuntime(array)])),
+      );
+      return session.outputNames.map((name) => {
+        const tensor = results[name];
+        if (tensor === undefined) throw new Error(`no "${name}"`);
+        return fromRuntime(tensor);
+      });
+    } finally {
+      await session.release();
+    }
+  } catch (error) {
+    throw new NotRun(error instanceof Error ? error.message : String(error));
+  }
+}
