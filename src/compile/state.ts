@@ -4,7 +4,7 @@ import { byteLength } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { roleFact, roleOf } from "../ir/role.ts";
 import { countElements } from "../ir/shape.ts";
-import { Tensor } from "../ir/tensor.ts";
+import { partOfBytes, Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { readSlices } from "../training/flatten.ts";
 
@@ -51,15 +51,9 @@ function partOf(
   flat: Tensor,
   { key, offset, shape }: { key: string; offset: number; shape: readonly number[] },
 ): Tensor {
-  const size = countElements(shape);
   const start = byteLength(flat.dtype, offset);
-  const end = start + byteLength(flat.dtype, size);
-  let cached: WeakRef<Uint8Array> | undefined;
-  const compute = (): Uint8Array => {
-    const bytes = cached?.deref() ?? flat.bytes();
-    cached = new WeakRef(bytes);
-    return bytes.subarray(start, end);
-  };
+  const end = start + byteLength(flat.dtype, countElements(shape));
+  const compute = (): Uint8Array => partOfBytes(flat, start, end);
   return new Tensor(flat.dtype, shape, { kind: "lazy", compute }, { name: key });
 }
 

@@ -64,5 +64,6 @@ export function smallIntegers(tensor: Tensor | undefined, limit = 1024): readonl
 /** A tensor whose bytes are all zero and are made only when read. */
 export function zeroTensor(dtype: DType, dims: readonly number[]): Tensor {
   const length = byteLength(dtype, countElements(dims));
-  return new Tensor(dtype, dims, { kind: "lazy", compute: () => new Uint8Array(length) });
+  const part = (start: number, end: number): Uint8Array => new Uint8Array(end - start);
+  return new Tensor(dtype, dims, { kind: "lazy", compute: () => part(0, length), part });
 }

@@ -18,7 +18,12 @@ export type TensorSource =
   | { readonly kind: "file"; readonly range: ByteRange }
   | { readonly kind: "strings"; readonly values: readonly Uint8Array[] }
   /** Computed when read, such as a seeded initial value; `compute` must give the same bytes each time. */
-  | { readonly kind: "lazy"; readonly compute: () => Uint8Array };
+  | {
+      readonly kind: "lazy";
+      readonly compute: () => Uint8Array;
+      /** The bytes from `start` to `end` alone, where they can be had for less than all. */
+      readonly part?: (start: number, end: number) => Uint8Array;
+    };
 
 /** An immutable dense tensor. Weights are shared by reference between graphs and their clones. */
 export class Tensor {
@@ -69,6 +74,14 @@ export class Tensor {
         throw new InternalError(`tensor "${this.name}" holds strings, not numbers`);
     }
   }
+}
+
+/** Bytes `start` to `end` of a tensor, without computing or reading the others where that can be avoided. */
+export function partOfBytes(tensor: Tensor, start: number, end: number): Uint8Array {
+  const { source } = tensor;
+  if (source.kind === "lazy" && source.part !== undefined) return source.part(start, end);
+  if (source.kind !== "file") return tensor.bytes().subarray(start, end);
+  return readRange({ ...source.range, offset: source.range.offset + start, length: end - start });
 }
 
 /** Reads a byte range whole. */

@@ -4,7 +4,7 @@ import type { Graph } from "../ir/graph.ts";
 import { freeInputName } from "../ir/names.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import { countElements, staticShape } from "../ir/shape.ts";
-import { Tensor } from "../ir/tensor.ts";
+import { partOfBytes, Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
@@ -114,14 +114,15 @@ function concatenated(params: readonly Value[]): Tensor {
     return tensor;
   });
   const size = tensors.reduce((sum, tensor) => sum + tensor.size, 0);
-  const compute = (): Uint8Array => {
-    const bytes = new Uint8Array(size * 4);
+  const part = (start: number, end: number): Uint8Array => {
+    const bytes = new Uint8Array(end - start);
     let at = 0;
     for (const tensor of tensors) {
-      bytes.set(tensor.bytes(), at);
+      const [from, to] = [Math.max(at, start), Math.min(at + tensor.byteLength, end)];
+      if (from < to) bytes.set(partOfBytes(tensor, from - at, to - at), from - start);
       at += tensor.byteLength;
     }
     return bytes;
   };
-  return new Tensor("float32", [size], { kind: "lazy", compute });
+  return new Tensor("float32", [size], { kind: "lazy", compute: () => part(0, size * 4), part });
 }
