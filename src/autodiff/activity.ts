@@ -15,7 +15,9 @@ export function activeValues(graph: Graph, variables: Iterable<Value>): Set<Valu
   const active = new Set<Value>(variables);
   for (const node of graph.nodes()) {
     if (opOf(node)?.gradient.kind === "zero" || isDetached(node) || !readsActive(node, active)) continue;
-    for (const output of node.outputs) if (output !== null && mayCarryGradient(output)) active.add(output);
+    node.outputs.forEach((output, index) => {
+      if (output !== null && carriesGradient(node, output, index)) active.add(output);
+    });
   }
   return active;
 }
@@ -43,10 +45,34 @@ export function activeOperands(node: Node, active: ReadonlySet<Value>): number[]
   });
 }
 
+/**
+ * The first active operand of quantised numbers from which no gradient comes: no rule of the operator reads it, or nothing that
+ * the operator makes carries one.
+ */
+export function lostQuantized(node: Node, active: ReadonlySet<Value>): Value | undefined {
+  const op = opOf(node);
+  const carriesOn = node.outputs.some((output) => output !== null && active.has(output));
+  const reads = carriesOn ? op?.quantized.reads : [];
+  const unread = activeOperands(node, active)
+    .filter((index) => !reads?.includes((op && paramAt(op.inputs, index)?.name) ?? ""))
+    .map((index) => node.input(index) ?? null);
+  const captured = node.subgraphs().length > 0 ? operandsWithCaptures(node) : [];
+  return [...unread, ...captured]
+    .filter((value) => value !== null)
+    .find((value) => active.has(value) && !mayCarryGradient(value));
+}
+
 /** Whether an active value is an operand of the node, or is read by one of its bodies. */
 export function readsActive(node: Node, active: ReadonlySet<Value>): boolean {
   if (activeOperands(node, active).length > 0) return true;
   return node.subgraphs().length > 0 && operandsWithCaptures(node).some((value) => active.has(value));
+}
+
+function carriesGradient(node: Node, output: Value, index: number): boolean {
+  const op = opOf(node);
+  const name = op === undefined ? undefined : paramAt(op.outputs, index)?.name;
+  if (name !== undefined && op?.quantized.holds?.includes(name)) return false;
+  return mayCarryGradient(output) || (name !== undefined && op?.quantized.makes?.includes(name) === true);
 }
 
 function mayCarryGradient(value: Value): boolean {

@@ -8,9 +8,10 @@ import { shapesConflict } from "../ir/shape.ts";
 import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
+import { isDetached } from "../ops/detach.ts";
 import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
-import { activeOperands, activeValues, contributingNodes, readsActive } from "./activity.ts";
+import { activeOperands, activeValues, contributingNodes, lostQuantized, readsActive } from "./activity.ts";
 import { expandActiveNodes } from "./expand.ts";
 import { describePath } from "./path.ts";
 import { unbroadcast } from "./unbroadcast.ts";
@@ -48,6 +49,7 @@ export function differentiate(
 
   for (let node = last; node !== undefined; node = node.previous) {
     if (!contributing.has(node)) continue;
+    refuseLostIntegers(node, active, variables);
     const grads = node.outputs.map((output) => (output === null ? undefined : adjoints.sum(output)));
     const operands = activeOperands(node, active);
     // A node without active operands may still depend on the variables: through what its bodies read.
@@ -70,7 +72,8 @@ class Adjoints {
 
   add(value: Value, part: Value): void {
     const before = this.#parts.get(value);
-    this.#parts.set(value, before === undefined ? part : this.#b.add(before, part));
+    // Readers of quantised numbers may compute in several float types.
+    this.#parts.set(value, before === undefined ? part : this.#b.add(before, this.#b.castLike(part, before)));
   }
 
   /** The sum of all parts so far: complete once every reader of the value has been walked. */
@@ -104,13 +107,27 @@ function propagate(
 
 function checkGradient(node: Node, index: number, operand: Value, gradient: Value): void {
   const [wanted, got] = [operand.tensorType, gradient.tensorType];
-  if (wanted === undefined || got === undefined || !isFloat(wanted.dtype)) return;
+  if (wanted === undefined || got === undefined) return;
+  // The gradient by quantised numbers is of whatever float type it was computed in.
   const conflict =
-    wanted.dtype !== got.dtype ||
+    (isFloat(wanted.dtype) ? wanted.dtype !== got.dtype : !isFloat(got.dtype)) ||
     (wanted.shape !== undefined && got.shape !== undefined && shapesConflict(wanted.shape, got.shape));
   if (!conflict) return;
   throw new InternalError(
     `${node.op} gives operand ${index} ("${operand.name}", ${formatType(wanted)}) a gradient of ${formatType(got)}`,
+  );
+}
+
+/** An operator that turns quantised numbers into something without a rule would end the gradient without a word. */
+function refuseLostIntegers(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): void {
+  const op = opOf(node);
+  if (op?.gradient.kind === "zero" || isDetached(node)) return;
+  const lost = lostQuantized(node, active);
+  if (lost === undefined) return;
+  throw autodiffErrors.E_NO_GRADIENT(
+    { op: node.op, name: node.name },
+    `no rule for the gradient by "${lost.name}", which holds quantised numbers`,
+    describePath(node, active, variables),
   );
 }
 

@@ -1,8 +1,10 @@
 /** `defineOp`: binds a typed operator record to nodes, and the short words that records are written with. */
 import { InternalError } from "../diagnostics/define.ts";
+import { type DType, isFloat } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "./builder.ts";
+import { dtypeOf } from "./facts.ts";
 import {
   type AttributeTable,
   type AttributeValues,
@@ -72,6 +74,7 @@ export function defineOp<
     gradient: typeof gradient === "function" ? { kind: "vjp" } : { ...gradient },
     upgrades: spec.upgrades ?? {},
     hostInputs: new Set<string>(spec.hostInputs ?? []),
+    quantized: spec.quantized ?? {},
     evaluationRefusal:
       typeof evaluate === "function" || evaluate.kind === "expansion" ? undefined : evaluate.reason,
 
@@ -113,6 +116,13 @@ export function defineOp<
   };
 }
 
+/** The type of a missing gradient: that of the result, unless the result is quantised and its neighbours say more. */
+function gradientType(output: Value, grads: readonly (Value | undefined)[]): DType {
+  const dtype = dtypeOf(output);
+  if (isFloat(dtype)) return dtype;
+  return grads.find((grad) => grad !== undefined)?.tensorType?.dtype ?? "float32";
+}
+
 /** Gradients of results by name, those that are missing made of zeros only when a rule reads them. */
 function lazyGrads<N extends object>(
   node: Node,
@@ -124,7 +134,7 @@ function lazyGrads<N extends object>(
   const list = node.outputs.map((output, index) => {
     if (output === null) return undefined;
     return (): Value => {
-      const given = grads[index] ?? zeros.get(index) ?? b.zerosLike(output);
+      const given = grads[index] ?? zeros.get(index) ?? b.fillLike(output, 0, gradientType(output, grads));
       if (grads[index] === undefined) zeros.set(index, given);
       return given;
     };

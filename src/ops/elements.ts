@@ -6,7 +6,13 @@ import {
   float32ToBfloat16Bits,
   float32ToFloat16Bits,
 } from "../formats/half.ts";
-import type { DType } from "../ir/dtype.ts";
+import {
+  bitsOfSmallFloat,
+  isSmallFloat,
+  roundToSmallFloat,
+  smallFloatOfBits,
+} from "../formats/small-floats.ts";
+import { byteLength, type DType } from "../ir/dtype.ts";
 import type { Elements } from "./ndarray.ts";
 
 type Reader = (view: DataView, index: number) => number;
@@ -24,8 +30,15 @@ const readers: Partial<Record<DType, Reader>> = {
   uint16: (view, i) => view.getUint16(i * 2, true),
   uint32: (view, i) => view.getUint32(i * 4, true),
   bool: (view, i) => (view.getUint8(i) === 0 ? 0 : 1),
-  uint4: (view, i) => nibble(view, i),
-  int4: (view, i) => (nibble(view, i) << 28) >> 28,
+  uint4: (view, i) => part(view, i, 4),
+  int4: (view, i) => (part(view, i, 4) << 28) >> 28,
+  uint2: (view, i) => part(view, i, 2),
+  int2: (view, i) => (part(view, i, 2) << 30) >> 30,
+  float8e4m3fn: (view, i) => smallFloatOfBits("float8e4m3fn", view.getUint8(i)),
+  float8e4m3fnuz: (view, i) => smallFloatOfBits("float8e4m3fnuz", view.getUint8(i)),
+  float8e5m2: (view, i) => smallFloatOfBits("float8e5m2", view.getUint8(i)),
+  float8e5m2fnuz: (view, i) => smallFloatOfBits("float8e5m2fnuz", view.getUint8(i)),
+  float4e2m1: (view, i) => smallFloatOfBits("float4e2m1", part(view, i, 4)),
 };
 
 const writers: Partial<Record<DType, Writer>> = {
@@ -40,12 +53,16 @@ const writers: Partial<Record<DType, Writer>> = {
   uint16: (view, i, value) => view.setUint16(i * 2, value, true),
   uint32: (view, i, value) => view.setUint32(i * 4, value, true),
   bool: (view, i, value) => view.setUint8(i, value === 0 ? 0 : 1),
-  uint4: setNibble,
-  int4: setNibble,
+  uint4: (view, i, value) => setPart(view, i, value, 4),
+  int4: (view, i, value) => setPart(view, i, value, 4),
+  uint2: (view, i, value) => setPart(view, i, value, 2),
+  int2: (view, i, value) => setPart(view, i, value, 2),
+  float8e4m3fn: (view, i, value) => view.setUint8(i, bitsOfSmallFloat("float8e4m3fn", value)),
+  float8e4m3fnuz: (view, i, value) => view.setUint8(i, bitsOfSmallFloat("float8e4m3fnuz", value)),
+  float8e5m2: (view, i, value) => view.setUint8(i, bitsOfSmallFloat("float8e5m2", value)),
+  float8e5m2fnuz: (view, i, value) => view.setUint8(i, bitsOfSmallFloat("float8e5m2fnuz", value)),
+  float4e2m1: (view, i, value) => setPart(view, i, bitsOfSmallFloat("float4e2m1", value), 4),
 };
-
-const widths: Partial<Record<DType, number>> = { float64: 8, float32: 4, int32: 4, uint32: 4 };
-const narrow: ReadonlySet<DType> = new Set(["int8", "uint8", "bool"]);
 
 /** Elements of a type that the evaluator can hold. */
 export function isComputable(dtype: DType): boolean {
@@ -74,8 +91,7 @@ export function encodeElements(dtype: DType, data: Elements): Uint8Array {
   if (write === undefined || !(data instanceof Float64Array)) {
     throw new InternalError(`the evaluator cannot store ${dtype}`);
   }
-  const bits = dtype === "uint4" || dtype === "int4" ? 4 : narrow.has(dtype) ? 8 : (widths[dtype] ?? 2) * 8;
-  const view = new DataView(new ArrayBuffer(Math.ceil((data.length * bits) / 8)));
+  const view = new DataView(new ArrayBuffer(byteLength(dtype, data.length)));
   data.forEach((value, i) => write(view, i, value));
   return new Uint8Array(view.buffer);
 }
@@ -103,20 +119,28 @@ export function roundElement(dtype: DType, value: number): number {
       return Math.trunc(value) & 0xffff;
     case "uint32":
       return Math.trunc(value) >>> 0;
+    case "int4":
+      return (Math.trunc(value) << 28) >> 28;
+    case "uint4":
+      return Math.trunc(value) & 15;
+    case "int2":
+      return (Math.trunc(value) << 30) >> 30;
+    case "uint2":
+      return Math.trunc(value) & 3;
     default:
-      return value;
+      return isSmallFloat(dtype) ? roundToSmallFloat(dtype, value) : value;
   }
 }
 
-function nibble(view: DataView, index: number): number {
-  const byte = view.getUint8(index >> 1);
-  return index % 2 === 0 ? byte & 15 : byte >> 4;
+/** Element `i` of a type of 2 or 4 bits: the first one has the low bits of a byte. */
+function part(view: DataView, i: number, bits: number): number {
+  const perByte = 8 / bits;
+  return (view.getUint8(Math.floor(i / perByte)) >> ((i % perByte) * bits)) & (2 ** bits - 1);
 }
 
-function setNibble(view: DataView, index: number, value: number): void {
-  const byte = view.getUint8(index >> 1);
-  view.setUint8(
-    index >> 1,
-    index % 2 === 0 ? (byte & 0xf0) | (value & 15) : (byte & 15) | ((value & 15) << 4),
-  );
+function setPart(view: DataView, i: number, value: number, bits: number): void {
+  const perByte = 8 / bits;
+  const [at, shift] = [Math.floor(i / perByte), (i % perByte) * bits];
+  const mask = (2 ** bits - 1) << shift;
+  view.setUint8(at, (view.getUint8(at) & ~mask) | ((value << shift) & mask));
 }

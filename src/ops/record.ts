@@ -108,6 +108,19 @@ export interface Refusal {
 /** Rewrites a node of an older version to the meaning of the version it is listed under. */
 export type Upgrade = (node: Node, b: OpBuilder) => void;
 
+/**
+ * How a gradient passes whole numbers (and 8-bit floats) that stand for real ones: it is the derivative by the number
+ * taken as real, as if nothing had been rounded (the straight-through estimator, Bengio et al., arXiv:1308.3432).
+ */
+export interface QuantizedPath<I extends string, O extends string> {
+  /** Operands that a gradient is given where they are such numbers. */
+  readonly reads?: readonly I[];
+  /** Results that are such numbers, or may be where a result has an operand's type. */
+  readonly makes?: readonly O[];
+  /** Float results that are constants to differentiation: scales computed from the data that they scale. */
+  readonly holds?: readonly O[];
+}
+
 /** What the author of an operator writes. */
 export interface OpSpec<
   I extends readonly ParamSpelling[],
@@ -133,6 +146,8 @@ export interface OpSpec<
   readonly upgrades?: Readonly<Record<number, Upgrade>>;
   /** Operands that are shapes, axes or sizes: read on the CPU by every provider, never cast, never differentiated. */
   readonly hostInputs?: readonly ParamName<I>[];
+  /** Where gradients pass quantised numbers; nowhere where it is left out. */
+  readonly quantized?: QuantizedPath<ParamName<I>, ParamName<O>>;
 }
 
 /** How an operator is differentiated, if at all. */
@@ -156,6 +171,7 @@ export interface Op {
   readonly gradient: { readonly kind: GradientKind; readonly reason?: string };
   readonly upgrades: Readonly<Record<number, Upgrade>>;
   readonly hostInputs: ReadonlySet<string>;
+  readonly quantized: QuantizedPath<string, string>;
   /** Why constants are not evaluated; undefined where they are. */
   readonly evaluationRefusal: string | undefined;
   infer(node: Node, env: InferEnv): readonly Inferred[];

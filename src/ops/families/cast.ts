@@ -1,7 +1,7 @@
 /** Cast and CastLike. */
 import { InternalError } from "../../diagnostics/define.ts";
 import type { Dim } from "../../ir/dim.ts";
-import { type DType, dtypeFromCode, isInteger } from "../../ir/dtype.ts";
+import { type DType, dtypeFromCode, isFloat, isInteger } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
@@ -21,14 +21,18 @@ export const Cast = defineOp({
   outputs: ["y"],
   attributes: { to: int(0), ...attributes },
   infer: ({ in: { x }, attrs: { to } }) => [inferCast(x, dtypeFromCode(to))],
-  evaluate: ({ in: { x }, attrs: { to }, exact }) => {
+  evaluate: ({ in: { x }, attrs: { to, saturate }, exact }) => {
     const dtype = dtypeFromCode(to);
     if (dtype === undefined) throw new InternalError(`Cast to type ${to}`);
-    return [convertElements(x, dtype, exact)];
+    return [convertElements(x, dtype, exact, saturate !== 0)];
   },
   precision: "exact",
-  // A result that is no float carries no gradient, which the driver knows from its type.
-  gradient: ({ in: { x }, grad, b }) => ({ x: () => b.cast(grad.y, dtypeOf(x)) }),
+  // A result that is no float carries no gradient, which the driver knows from its type. Quantised numbers that become
+  // floats keep theirs as it is.
+  gradient: ({ in: { x }, grad, b }) => ({
+    x: () => (isFloat(dtypeOf(x)) ? b.cast(grad.y, dtypeOf(x)) : grad.y),
+  }),
+  quantized: { reads: ["x"] },
 });
 
 export const CastLike = defineOp({
@@ -38,7 +42,9 @@ export const CastLike = defineOp({
   outputs: ["y"],
   attributes,
   infer: ({ in: { x, like } }) => [inferCast(x, like.tensorType?.dtype)],
-  evaluate: ({ in: { x, like }, exact }) => [convertElements(x, like.dtype, exact)],
+  evaluate: ({ in: { x, like }, attrs: { saturate }, exact }) => [
+    convertElements(x, like.dtype, exact, saturate !== 0),
+  ],
   precision: "exact",
   gradient: ({ in: { x, like }, grad, b }) => ({
     x: () => b.cast(grad.y, dtypeOf(x)),

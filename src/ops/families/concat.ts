@@ -42,6 +42,7 @@ export const Concat = defineOp({
       return piece === grad.y ? piece : stateShape(piece, xs[index] ?? piece);
     },
   }),
+  quantized: { reads: ["xs"], makes: ["y"] },
 });
 
 export const Split = defineOp({
@@ -106,6 +107,7 @@ export const Split = defineOp({
     },
   },
   hostInputs: ["split"],
+  quantized: { reads: ["x"], makes: ["ys"] },
 });
 
 function inferConcat(node: Node, xs: readonly Value[], axis: number): Inferred {

@@ -27,6 +27,7 @@ export const Expand = defineOp({
   // The driver sums over the axes that were stretched.
   gradient: ({ grad }) => ({ x: () => grad.y }),
   hostInputs: ["shape"],
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const Tile = defineOp({

@@ -37,6 +37,7 @@ export const Gather = defineOp({
   gradient: ({ node, in: { x, indices }, attrs: { axis }, grad, b }) => ({
     x: () => gatherGradient(b, x, indices, grad.y, axisOf(node, axis, rankOf(x))),
   }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const GatherElements = defineOp({
@@ -59,6 +60,7 @@ export const GatherElements = defineOp({
       return scatterAlong(b, options, (dtype) => zerosShapedAs(b, x, dtype));
     },
   }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const GatherND = defineOp({

@@ -29,6 +29,7 @@ import * as matmul from "./matmul.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
 import * as power from "./power.ts";
+import * as quantize from "./quantize.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
 import * as random from "./random.ts";
 import * as recurrent from "./recurrent.ts";
@@ -89,6 +90,7 @@ export const families = [
   pad,
   pool,
   power,
+  quantize,
   quantizedLinear,
   random,
   recurrent,

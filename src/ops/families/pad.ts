@@ -55,6 +55,7 @@ export const Pad = defineOp({
     },
   },
   hostInputs: ["pads", "axes"],
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 /** Makes an operand of the attribute `value`, which is 0 where it is absent. */

@@ -52,6 +52,7 @@ export const MaxPool = defineOp({
       return putBack(b, x, grad.y, places ?? grad.y, overlap ?? true);
     },
   }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const AveragePool = defineOp({

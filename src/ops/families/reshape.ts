@@ -25,6 +25,7 @@ export const Identity = defineOp({
   evaluate: ({ in: { x } }) => [x],
   precision: "follow",
   gradient: ({ grad }) => ({ x: () => grad.y }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const Reshape = defineOp({
@@ -48,6 +49,7 @@ export const Reshape = defineOp({
   precision: "follow",
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
   hostInputs: ["shape"],
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const Flatten = defineOp({
@@ -68,6 +70,7 @@ export const Flatten = defineOp({
   },
   precision: "follow",
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const Squeeze = defineOp({
@@ -91,6 +94,7 @@ export const Squeeze = defineOp({
   }),
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },
   hostInputs: ["axes"],
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const Unsqueeze = defineOp({
@@ -109,6 +113,7 @@ export const Unsqueeze = defineOp({
   gradient: ({ in: { axes }, grad, b }) => ({ x: () => b.op("Squeeze", [grad.y, axes]) }),
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },
   hostInputs: ["axes"],
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 /** Where Flatten splits the axes, which may be after the last. */

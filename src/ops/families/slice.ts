@@ -55,6 +55,7 @@ export const Slice = defineOp({
     },
   },
   hostInputs: ["starts", "ends", "axes", "steps"],
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const CenterCropPad = defineOp({

@@ -35,6 +35,7 @@ export const Transpose = defineOp({
   gradient: ({ in: { x }, attrs: { perm }, grad, b }) => ({
     x: () => b.transpose(grad.y, inverse(perm ?? reversed(rankOf(x)))),
   }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const DepthToSpace = defineOp({
@@ -62,6 +63,7 @@ export const DepthToSpace = defineOp({
         ? gatherBlocks(b, grad.y, x, size)
         : stateShape(b.op("SpaceToDepth", [grad.y], { blocksize: size }), x),
   }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 export const SpaceToDepth = defineOp({
@@ -83,6 +85,7 @@ export const SpaceToDepth = defineOp({
   gradient: ({ in: { x }, attrs: { blocksize }, grad, b }) => ({
     x: () => stateShape(b.op("DepthToSpace", [grad.y], { blocksize, mode: "DCR" }), x),
   }),
+  quantized: { reads: ["x"], makes: ["y"] },
 });
 
 function reversed(rank: number): readonly number[] {

@@ -1,5 +1,6 @@
 /** Conversion of elements between types, as ONNX Cast does it. */
 import { InternalError } from "../../diagnostics/define.ts";
+import { isSmallFloat, roundToSmallFloat } from "../../formats/small-floats.ts";
 import { type DType, isFloat } from "../../ir/dtype.ts";
 import { isComputable } from "../elements.ts";
 import { allocate, fromNumbers, NDArray } from "../ndarray.ts";
@@ -9,9 +10,10 @@ import { allocate, fromNumbers, NDArray } from "../ndarray.ts";
  * wrap, and everything but 0 is true.
  *
  * @param exact keeps floats that become other floats unrounded.
+ * @param saturate keeps what is too large for 8-bit floats at their largest number, instead of infinity or NaN.
  * @throws InternalError for types that the evaluator cannot hold, and to text.
  */
-export function convertElements(x: NDArray, dtype: DType, exact = false): NDArray {
+export function convertElements(x: NDArray, dtype: DType, exact = false, saturate = true): NDArray {
   if (x.dtype === dtype) return x;
   if (!isComputable(dtype)) throw new InternalError(`conversion from ${x.dtype} to ${dtype}`);
   const { data } = x;
@@ -29,7 +31,12 @@ export function convertElements(x: NDArray, dtype: DType, exact = false): NDArra
     const convert = isFloat(dtype) ? Number : (value: bigint) => Number(BigInt.asIntN(32, value));
     return fromNumbers(dtype, x.shape, Array.from<bigint, number>(data, convert), exact);
   }
-  return fromNumbers(dtype, x.shape, x.toNumbers(), exact);
+  const numbers = x.toNumbers();
+  if (isSmallFloat(dtype) && !saturate) {
+    const rounded = numbers.map((value) => roundToSmallFloat(dtype, value, false));
+    return new NDArray(dtype, x.shape, Float64Array.from(rounded));
+  }
+  return fromNumbers(dtype, x.shape, numbers, exact);
 }
 
 /**

@@ -24,7 +24,7 @@ export function gatherGradient(b: OpBuilder, x: Value, indices: Value, g: Value,
   if (known !== undefined && isRun(known)) return stateShape(padRun(b, x, rows, at, known), x);
   const size = shapeOf(x)[at];
   if (rank === 2 && at === 0 && typeof size === "number" && size <= smallTable) {
-    return sumByProduct(b, x, rows, indices, size);
+    return sumByProduct(b, rows, indices, size);
   }
   const column = b.reshape(
     indices,
@@ -72,8 +72,8 @@ function padRun(b: OpBuilder, x: Value, rows: Value, axis: number, run: readonly
 }
 
 /** `onehot(indices)^T rows`. */
-function sumByProduct(b: OpBuilder, x: Value, rows: Value, indices: Value, size: number): Value {
+function sumByProduct(b: OpBuilder, rows: Value, indices: Value, size: number): Value {
   const flat = rankOf(indices) === 1 ? indices : b.reshape(indices, [-1]);
   const flags = b.op("OneHot", [b.cast(flat, "int64"), b.int(size), b.constant(float32Tensor([0, 1]))]);
-  return b.op("Gemm", [b.cast(flags, dtypeOf(x)), rows], { transA: 1 });
+  return b.op("Gemm", [b.cast(flags, dtypeOf(rows)), rows], { transA: 1 });
 }

@@ -1,8 +1,10 @@
 /** Arithmetic on quantized arrays: zero points, scales, and rounding back to narrow integers. */
+import { isSmallFloat, largestSmallFloat, roundToSmallFloat } from "../../formats/small-floats.ts";
 import { bitsOf, type DType } from "../../ir/dtype.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { convertElements } from "./convert.ts";
 import { mapPair } from "./elementwise.ts";
+import { type ScaleAxis, scaleOffsets } from "./quantize-axis.ts";
 
 /**
  * Which axis of an array a vector of zero points or scales belongs to: the one before last, the last, or the
@@ -49,6 +51,60 @@ export function saturate(x: NDArray, scale: NDArray, zero: NDArray, along: Along
   );
 }
 
+/** Operands and attributes of QuantizeLinear and DequantizeLinear that say what the numbers mean. */
+interface Scaling extends ScaleAxis {
+  readonly scale: NDArray;
+  readonly zero: NDArray | undefined;
+}
+
+/**
+ * QuantizeLinear: `cut(round(x / scale) + zero)`, to even. The quotient is rounded to float32 first, as the runtime does.
+ *
+ * @param exact leaves out all rounding: the function that straight-through gradients are derivatives of.
+ */
+export function quantizeArray(
+  x: NDArray,
+  { scale, zero, saturate, ...axis }: Scaling & { readonly saturate: number },
+  dtype: DType,
+  exact: boolean,
+): NDArray {
+  const [values, scales] = [convertElements(x, "float64").numbers, convertElements(scale, "float64").numbers];
+  const zeros = zero === undefined ? undefined : convertElements(zero, "float64").numbers;
+  const offsets = scaleOffsets(x.shape, scale.shape, axis);
+  const [least, most] = boundsOf(dtype);
+  const result = values.map((value, i) => {
+    const at = offsets[i] ?? 0;
+    const quotient = value / (scales[at] ?? 1);
+    const shift = zeros?.[at] ?? 0;
+    if (exact) return Math.min(most, Math.max(least, quotient + shift));
+    const near = x.dtype === "float64" ? quotient : Math.fround(quotient);
+    if (isSmallFloat(dtype)) return roundToSmallFloat(dtype, near, saturate !== 0);
+    return Math.min(most, Math.max(least, roundToEven(near) + shift));
+  });
+  return new NDArray(dtype, x.shape, result);
+}
+
+/** DequantizeLinear: `(x - zero) * scale`, in doubles. */
+export function dequantizeArray(x: NDArray, { scale, zero, ...axis }: Scaling): Float64Array {
+  const [values, scales] = [convertElements(x, "float64").numbers, convertElements(scale, "float64").numbers];
+  const zeros = zero === undefined ? undefined : convertElements(zero, "float64").numbers;
+  const offsets = scaleOffsets(x.shape, scale.shape, axis);
+  return values.map((value, i) => {
+    const at = offsets[i] ?? 0;
+    return (value - (zeros?.[at] ?? 0)) * (scales[at] ?? 1);
+  });
+}
+
+/** Scale and zero point of DynamicQuantizeLinear, in float32 arithmetic unless `exact`. */
+export function dynamicScale(values: Float64Array, exact: boolean): { scale: number; zero: number } {
+  const round = exact ? (value: number) => value : Math.fround;
+  const least = values.reduce((low, value) => Math.min(low, value), 0);
+  const most = values.reduce((high, value) => Math.max(high, value), 0);
+  const scale = least === most ? 1 : round(round(most - least) / 255);
+  const zero = Math.min(255, Math.max(0, round(-least / scale)));
+  return { scale, zero: exact ? zero : roundToEven(zero) };
+}
+
 /** Gives a vector the axes that it needs to broadcast; one element is a scalar. */
 function spread(vector: NDArray, along: Along, rank: number): NDArray {
   if (vector.size === 1) return vector.reshaped([]);
@@ -57,7 +113,9 @@ function spread(vector: NDArray, along: Along, rank: number): NDArray {
   return vector.reshaped([vector.size, ...new Array<number>(trailing).fill(1)]);
 }
 
-function boundsOf(dtype: DType): [number, number] {
+/** The least and the largest number of a quantised type. */
+export function boundsOf(dtype: DType): [number, number] {
+  if (isSmallFloat(dtype)) return [-largestSmallFloat(dtype), largestSmallFloat(dtype)];
   const bits = bitsOf(dtype);
   return dtype.startsWith("u") ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
 }
