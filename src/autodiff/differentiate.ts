@@ -39,6 +39,7 @@ export function differentiate(
   const targets = expandActiveNodes(graph, values, variables, opset);
   const active = activeValues(graph, variables);
   const contributing = contributingNodes(targets);
+  for (const node of contributing) checkPlaces(node, active, variables);
   const last = graph.last;
   const b = new OpBuilder({ graph }, opset);
   const adjoints = new Adjoints(b);
@@ -129,6 +130,22 @@ function refuseLostIntegers(node: Node, active: ReadonlySet<Value>, variables: r
     `no rule for the gradient by "${lost.name}", which holds quantised numbers`,
     describePath(node, active, variables),
   );
+}
+
+/** Gradients do not flow into sizes and places; floats among them that depend on the variables are refused. */
+function checkPlaces(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): void {
+  const op = opOf(node);
+  node.inputs.forEach((input, index) => {
+    const name = paramAt(op?.inputs ?? [], index)?.name ?? "";
+    if (input === null || op?.hostInputs.has(name) !== true) return;
+    if (!active.has(input) || !isFloat(input.tensorType?.dtype ?? "int64")) return;
+    const reason = `its operand "${name}" says sizes or places, which gradients do not flow into`;
+    throw autodiffErrors.E_NO_GRADIENT(
+      { op: node.op, name: node.name },
+      reason,
+      describePath(node, active, variables),
+    );
+  });
 }
 
 function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: readonly Value[]): void {

@@ -24,6 +24,13 @@ export const operatorErrors = defineDiagnostics({
     got,
     next: "check the model with onnx.checker, and correct the node",
   }),
+  E_BAD_OPERAND: (node: OperatorNode, name: string, expected: string, got: string) => ({
+    message: `${describe(node)} has an operand "${name}" that does not fit`,
+    place: describe(node),
+    expected,
+    got,
+    next: "correct the operand in the model, or the shape of what it is given",
+  }),
   E_LONG_LOOP: (node: OperatorNode, iterations: number, nodes: number, most: number) => ({
     message: `the gradient of ${describe(node)} needs a copy of its body for each iteration, and those are too many`,
     place: describe(node),

@@ -25,6 +25,8 @@ export interface OperandSpec {
   readonly kinks?: readonly number[];
   /** Stored as an initializer instead of an input: axes, constant exponents. */
   readonly constant?: boolean;
+  /** An input of sizes or places: its own sizes are numbers in every naming, and nothing is differentiated by it. */
+  readonly host?: boolean;
 }
 
 /** One operator applied to some operands. */
@@ -66,13 +68,16 @@ export function buildCase(spec: OpCase, naming: Naming, seed = 1): BuiltCase {
   const random = new Random(seed);
   const feeds: Environment = new Map();
   const sizes = new Map<string, number>();
+  const variables: Value[] = [];
   const operands = spec.inputs.map((operand, index) => {
     if (operand === null) return null;
     const array = drawOperand(operand, random);
     if (operand.constant === true) return graph.addInitializer(toTensor(array), `x${index}`);
-    const shape = operand.shape.map((size, axis) => nameDim(size, `${index}_${axis}`, naming, sizes));
+    const ownNaming = operand.host === true ? "static" : naming;
+    const shape = operand.shape.map((size, axis) => nameDim(size, `${index}_${axis}`, ownNaming, sizes));
     const value = graph.addInput({ name: `x${index}`, type: tensorType(array.dtype, shape) });
     feeds.set(value, array);
+    if (operand.host !== true && isFloat(array.dtype)) variables.push(value);
     return value;
   });
   const node = new Node({
@@ -91,7 +96,6 @@ export function buildCase(spec: OpCase, naming: Naming, seed = 1): BuiltCase {
     graph.addOutput(output);
   });
   inferGraph(graph, opset);
-  const variables = [...feeds].flatMap(([value, array]) => (isFloat(array.dtype) ? [value] : []));
   return { model, opset, feeds, variables, outputs, sizes };
 }
 

@@ -36,6 +36,7 @@ import * as recurrent from "./recurrent.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
+import * as resize from "./resize.ts";
 import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
 import * as runtimeBias from "./runtime-bias.ts";
@@ -97,6 +98,7 @@ export const families = [
   reduceExtremum,
   reduceSum,
   reshape,
+  resize,
   rotaryEmbedding,
   runtimeActivation,
   runtimeBias,
