@@ -3,9 +3,9 @@ import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
-import { float32Tensor } from "../../src/ir/constant.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { identity } from "./parts/inverse.ts";
 import { sizesOf } from "./parts/layer-matrix.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
 import { windowOf } from "./parts/window.ts";
@@ -59,8 +59,7 @@ function deltaOf({ A, B, E }: Params, o: Options, b: OpBuilder): Value {
 
 /** Frobenius norm of P - I. */
 function distance(product: Value, r: number, b: OpBuilder): Value {
-  const identity = Array.from({ length: r * r }, (_, i) => (i % (r + 1) === 0 ? 1 : 0));
-  const difference = b.sub(product, b.constant(float32Tensor(identity, [r, r]), "identity"));
+  const difference = b.sub(product, identity(r, b));
   return b.sqrt(b.reduceSumSquare(difference, undefined, false));
 }
 

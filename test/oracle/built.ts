@@ -64,6 +64,12 @@ const built: ReadonlySet<string> = new Set([
   "fourierft",
   "fourierft-zero",
   "c3a",
+  "oft",
+  "boft",
+  "boft-m2",
+  "boft-num",
+  "oft-exact",
+  "oft-share-r",
   "c3a-zero",
 ]);
 
@@ -73,8 +79,10 @@ export function isBuilt(name: string): boolean {
 
 /**
  * Options in which a case differs from its configuration. The image models of the set yield logits alone, and PEFT adds
- * AdaLoRA's penalty only to a loss that the model itself yields: there the set's loss and gradients are without it.
+ * AdaLoRA's penalty only to a loss that the model itself yields: there the set's loss and gradients are without it. PEFT
+ * made the set without its CUDA extension, and so with one butterfly factor for BOFT whatever the configuration says.
  */
 export function adjustedOptions(model: string, name: string): Readonly<Record<string, unknown>> {
-  return name === "adalora" && (model === "vit" || model === "smallconv") ? { orth_reg_weight: 0 } : {};
+  if (name === "adalora" && (model === "vit" || model === "smallconv")) return { orth_reg_weight: 0 };
+  return name === "boft-m2" ? { boft_n_butterfly_factor: 1 } : {};
 }

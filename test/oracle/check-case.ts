@@ -31,7 +31,7 @@ import {
 /** Runs every check that the case has data for. */
 export async function checkCase(item: OracleCase): Promise<void> {
   const peft = readPeftFolder(item.adapterFolder, adapters);
-  const record = readTrainRecord(item.derivativesFolder);
+  const record = readTrainRecord(item.resultsFolder);
   const model = readModel(item.modelFile);
   const request: CompileRequest = {
     method: { name: peft.method, options: { ...peft.options, ...adjustedOptions(item.model, item.name) } },
@@ -44,13 +44,15 @@ export async function checkCase(item: OracleCase): Promise<void> {
     adapter: { file: peft.file, tensors: withAliases(peft.tensors, aliases) },
   });
   const io = readArrays(join(oracleRoot, "models", item.model, "io.safetensors"));
-  const expected = readArrays(join(item.folder, "expected.safetensors"));
+  const expected = new Map([
+    ...readArrays(join(item.folder, "expected.safetensors")),
+    ...readArrays(join(item.resultsFolder, "expected.safetensors")),
+  ]);
   // Reduced precision is compared by trajectory alone; the set's expected tensors are those of float32.
   const full = request.precision === undefined;
   if (full) await checkForward(compiled, batchOf(io, "batch0"), expected);
-  const derivatives = readArrays(join(item.derivativesFolder, "expected.safetensors"));
-  if (full && [...derivatives.keys()].some((key) => key.startsWith("grad."))) {
-    await checkGradients(compiled, batchOf(io, "batch0"), derivatives, aliases);
+  if (full && [...expected.keys()].some((key) => key.startsWith("grad."))) {
+    await checkGradients(compiled, batchOf(io, "batch0"), expected, aliases);
   }
   if (record !== undefined) await checkTraining(compiled, io, record, item);
   if (full) await checkMerged(model, compiled, expected);
@@ -189,7 +191,7 @@ async function checkTraining(
   if (param === undefined) throw new Error("nothing is trained");
   const trained = splitFlat(param, state.get(param.name) ?? fromNumbers("float32", [0], []));
   const loose = record.float64_difference?.loose_tensors ?? {};
-  const wanted = readArrays(join(item.derivativesFolder, "trained.safetensors"));
+  const wanted = readArrays(join(item.resultsFolder, "trained.safetensors"));
   for (const [key, array] of trained) {
     if (key in loose) continue;
     expectClose(`trained ${key}`, array, wanted.get(key), low ? tolerances.low : tolerances.trained);

@@ -34,8 +34,8 @@ export interface OracleCase {
   /** File of the model: `model.onnx`, `model-dynamo.onnx` or `model-unfolded.onnx`. */
   readonly exported: string;
   readonly folder: string;
-  /** Folder with gradients and training: the case's own, or what PyTorch differentiates where PEFT's own backward is wrong. */
-  readonly derivativesFolder: string;
+  /** Folder with results and training: the case's own, or that of the formula where PEFT does something else. */
+  readonly resultsFolder: string;
   /** Folder with adapter_config.json: the case's own, or that of its named adapter. */
   readonly adapterFolder: string;
   readonly modelFile: string;
@@ -66,7 +66,7 @@ export function listOracleCases(): OracleCase[] {
           name,
           exported,
           folder,
-          derivativesFolder: derivativesFolderOf(model, name, folder),
+          resultsFolder: resultsFolderOf(model, name, folder),
           adapterFolder: adapterFolderOf(folder),
           modelFile: join(oracleRoot, "models", model, exported),
         };
@@ -81,9 +81,9 @@ function exportsOf(model: string): string[] {
   return files.filter((file) => existsSync(join(oracleRoot, "models", model, file)));
 }
 
-/** Numbers of `scripts/autograd-reference.py` go before those of PEFT (docs/peft-differences.md says why). */
-function derivativesFolderOf(model: string, name: string, folder: string): string {
-  const corrected = resolve("fixtures/oracles/autograd", model, name);
+/** Numbers of `scripts/formula-reference.py` go before those of PEFT; docs/peft-differences.md says why. */
+function resultsFolderOf(model: string, name: string, folder: string): string {
+  const corrected = resolve("fixtures/oracles/formula", model, name);
   return existsSync(corrected) ? corrected : folder;
 }
 

@@ -5,6 +5,7 @@ import type { LayerSite } from "../../../src/analysis/sites.ts";
 import type { Value } from "../../../src/ir/value.ts";
 import type { OpBuilder } from "../../../src/ops/builder.ts";
 import { detach } from "../../../src/ops/detach.ts";
+import { withoutBias } from "./bias.ts";
 
 /** The magnitude vector m, which starts at the norms of the frozen weight. */
 export function magnitudeSpec(site: LayerSite): ParameterSpec {
@@ -49,12 +50,6 @@ export function applyDora(
   if (site.kind === "embedding") return b.mul(ratio, b.add(y, update));
   const product = withoutBias(site, dropped === undefined ? y : base(dropped), b);
   return b.add(y, b.add(b.mul(b.sub(ratio, 1), product), b.mul(ratio, update)));
-}
-
-function withoutBias(site: LayerSite, y: Value, b: OpBuilder): Value {
-  const bias = site.bias?.reader.input(site.bias.operand);
-  if (bias === undefined) return y;
-  return b.sub(y, site.kind === "conv" ? b.reshape(bias, [-1, ...site.kernel.map(() => 1)]) : bias);
 }
 
 /** (m/n) (W + s BA), per output. */

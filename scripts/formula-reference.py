@@ -1,0 +1,126 @@
+"""Repeats oracle cases in PEFT, with those of its functions replaced that do not do what its formulas say."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from peft.tuners.c3a import layer as c3a
+from peft.tuners.c3a.utils import get_circulant_fast
+from peft.tuners.loha import layer as loha
+from peft.tuners.oft import layer as oft
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from oracle_models import base_model
+
+EXAMPLES = """examples:
+  python scripts/formula-reference.py --oracles fixtures/oracles --out fixtures/oracles/formula llama/c3a
+
+Writes OUT/MODEL/CASE/: logits, loss and gradients of batch0 as expected.safetensors, eight optimizer steps as
+train.json and trained.safetensors.
+"""
+
+
+class Circular:
+    """Stands in for the function whose gradient of the input is that of the transposed kernel."""
+
+    @staticmethod
+    def apply(x: Tensor, kernel: Tensor) -> Tensor:
+        return x @ get_circulant_fast(kernel).T
+
+
+class HadamardCP:
+    """Stands in for the function whose gradients of w1_a and w2_a use each other's factors."""
+
+    @staticmethod
+    def apply(
+        t1: Tensor, w1a: Tensor, w1b: Tensor, t2: Tensor, w2a: Tensor, w2b: Tensor, scale: Tensor
+    ) -> Tensor:
+        first = torch.einsum("ijkl,jr,ip->prkl", t1, w1b, w1a)
+        return first * torch.einsum("ijkl,jr,ip->prkl", t2, w2b, w2a) * scale
+
+
+def rotated_convolution(layer: nn.Module, x: Tensor) -> Tensor:
+    """Stands in for a path that rotates windows of the input, which overlap: rotates the weight, as merging does."""
+    base = layer.get_base_layer()
+    turned = base.weight.flatten(1) @ layer.get_delta_weight(layer.active_adapters[0]).T
+    return nn.functional.conv2d(
+        x, turned.view_as(base.weight), base.bias, base.stride, base.padding, base.dilation, base.groups
+    )
+
+
+def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Loss and logits; the image model of the set yields logits alone."""
+    labels = batch["labels"]
+    outputs = model(**batch) if "input_ids" in batch else model(pixel_values=batch["pixel_values"])
+    logits = outputs["logits"]
+    loss = outputs["loss"] if "input_ids" in batch else nn.functional.cross_entropy(logits, labels)
+    return loss, logits
+
+
+def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
+    """Writes the numbers of one case. Gives what is wrong."""
+    source, target = oracles / "cases" / model_name / case, out / model_name / case
+    record = json.loads((source / "train.json").read_text())
+    if not record["optimizer"].startswith("torch.optim.AdamW") or record["gradient_accumulation"] != 1:
+        return f"{model_name}/{case}: only plain AdamW is repeated here"
+    model = PeftModel.from_pretrained(base_model(oracles / "models" / model_name), source, is_trainable=True)
+    model.train(record["mode"] == "train")
+    stored = load_file(oracles / "models" / model_name / "io.safetensors")
+    batches = {
+        name: {
+            key.removeprefix(f"{name}."): value
+            for key, value in stored.items()
+            if key.startswith(f"{name}.") and key.rsplit(".", 1)[1] not in ("logits", "loss")
+        }
+        for name in set(record["batches"])
+    }
+    by_storage = {value.data_ptr(): key for key, value in get_peft_model_state_dict(model).items()}
+    parameters = {by_storage[p.data_ptr()]: p for p in model.parameters() if p.requires_grad}
+
+    loss, logits = loss_of(model, batches["batch0"])
+    loss.backward()
+    results = {f"grad.{key}": p.grad.clone() for key, p in parameters.items() if p.grad is not None}
+    results.update(logits=logits.detach(), loss=loss.detach())
+
+    optimizer = torch.optim.AdamW(parameters.values(), lr=record["lr"], weight_decay=record["weight_decay"])
+    losses, norms = [], []
+    for name in record["batches"]:
+        optimizer.zero_grad()
+        loss, _ = loss_of(model, batches[name])
+        loss.backward()
+        norms.append(float(nn.utils.clip_grad_norm_(parameters.values(), record["max_grad_norm"])))
+        losses.append(float(loss))
+        optimizer.step()
+    target.mkdir(parents=True, exist_ok=True)
+    save_file(results, target / "expected.safetensors")
+    save_file({key: p.detach() for key, p in parameters.items()}, target / "trained.safetensors")
+    kept = {key: value for key, value in record.items() if key != "float64_difference"}
+    text = json.dumps({**kept, "losses": losses, "grad_norms": norms}, indent=1)
+    (target / "train.json").write_text(f"{text}\n")
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--oracles", type=Path, required=True, help="folder with models/ and cases/")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to")
+    parser.add_argument("cases", nargs="+", metavar="MODEL/CASE")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    c3a.BlockCircularConvolution = Circular
+    loha.HadaWeightCP = HadamardCP
+    oft.Conv2d.forward = rotated_convolution
+    faults = [repeat(options.oracles, options.out, *case.split("/")) for case in options.cases]
+    for fault in filter(None, faults):
+        print(fault, file=sys.stderr)
+    return 1 if any(faults) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
