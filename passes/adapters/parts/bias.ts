@@ -4,7 +4,7 @@ import type { Value } from "../../../src/ir/value.ts";
 import type { OpBuilder } from "../../../src/ops/builder.ts";
 
 /** The bias in a shape that broadcasts against what the layer yields; undefined where it has none. */
-export function biasOf(site: LayerSite, b: OpBuilder): Value | undefined {
+function biasOf(site: LayerSite, b: OpBuilder): Value | undefined {
   const bias = site.bias?.reader.input(site.bias.operand);
   if (bias === undefined || site.kind !== "conv") return bias;
   return b.reshape(bias, [-1, ...site.kernel.map(() => 1)]);
