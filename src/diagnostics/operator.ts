@@ -38,6 +38,13 @@ export const operatorErrors = defineDiagnostics({
     got: `${nodes} nodes in ${iterations} iterations`,
     next: "shorten the loop, or keep what is differentiated outside of it",
   }),
+  E_OPERATOR_FORM: (node: OperatorNode, found: string, expected: string) => ({
+    message: `${describe(node)} is used in a form whose arithmetic is not known here`,
+    place: describe(node),
+    expected,
+    got: found,
+    next: "export or optimize the model without this option, or keep what is trained behind the node",
+  }),
   E_UNKNOWN_SIZE: (node: OperatorNode, what: string) => ({
     message: `the gradient of ${describe(node)} needs ${what}, and no shape in the model says it`,
     place: describe(node),

@@ -21,6 +21,7 @@ import * as elementwise from "./elementwise.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
 import * as gather from "./gather.ts";
+import * as groupAttention from "./group-attention.ts";
 import * as layerNorm from "./layer-norm.ts";
 import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
@@ -83,6 +84,7 @@ export const families = [
   expand,
   extremum,
   gather,
+  groupAttention,
   layerNorm,
   localResponse,
   logic,

@@ -1,11 +1,18 @@
 /** Scaled dot product attention written with standard operators. */
-import { operatorErrors } from "../../diagnostics/operator.ts";
-import { dimsEqual } from "../../ir/dim.ts";
 import { dtypeFromCode } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
-import { dimOf, dtypeOf, rankOf } from "../facts.ts";
+import { dtypeOf, rankOf } from "../facts.ts";
+import {
+  capScores,
+  countTo,
+  mergeHeads,
+  repeatHeads,
+  scaledScores,
+  softmaxOfKept,
+  splitHeads,
+} from "./heads.ts";
 
 /** Operands of attention; `lengths` counts the keys of each sequence that are no padding. */
 export interface AttentionOperands {
@@ -44,53 +51,26 @@ export function attend(
 ): [Value, Value, Value, Value] {
   const { pastKey, pastValue, lengths } = operands;
   const flat = rankOf(operands.q) === 3;
-  const heads = (x: Value, count: number): Value =>
-    flat ? b.transpose(b.reshape(x, [0, 0, count, -1]), [0, 2, 1, 3]) : x;
+  const heads = (x: Value, count: number): Value => (flat ? splitHeads(b, x, count) : x);
   const q = heads(operands.q, options.q_num_heads);
   const newKey = heads(operands.k, options.kv_num_heads);
   const newValue = heads(operands.v, options.kv_num_heads);
   const key = pastKey === undefined ? newKey : b.concat([pastKey, newKey], 2);
   const value = pastValue === undefined ? newValue : b.concat([pastValue, newValue], 2);
 
-  const scores = scaleScores(b, q, repeatHeads(b, node, key, q), options.scale);
-  const capped =
-    options.softcap === 0 ? scores : b.mul(b.op("Tanh", [b.div(scores, options.softcap)]), options.softcap);
+  const scores = scaledScores(b, q, repeatHeads(b, node, key, q), options.scale);
+  const capped = capScores(b, scores, options.softcap);
   const offset = pastKey === undefined ? undefined : b.dim(pastKey, 2);
   const keep = visible(b, q, key, { offset, lengths }, options);
   const biased = addMasks(b, capped, key, operands.mask, keep, lengths);
   const dtype = options.softmax_precision === 0 ? undefined : dtypeFromCode(options.softmax_precision);
   const wide = dtype === undefined ? biased : b.cast(biased, dtype);
-  const weights = b.castLike(softmaxOfKept(b, wide, wide !== capped), q);
+  const masked = biased !== capped;
+  const weights = b.castLike(masked ? softmaxOfKept(b, wide) : b.op("Softmax", [wide], { axis: -1 }), q);
   const product = b.matmul(weights, repeatHeads(b, node, value, q));
-  const y = flat ? b.reshape(b.transpose(product, [0, 2, 1, 3]), [0, 0, -1]) : product;
+  const y = flat ? mergeHeads(b, product, options.q_num_heads) : product;
   const stages = [scores, capped, biased, weights];
   return [y, key, value, stages[options.qk_matmul_output_mode] ?? scores];
-}
-
-function scaleScores(b: OpBuilder, q: Value, key: Value, scale: number | undefined): Value {
-  const size = dimOf(q, 3);
-  const product = b.matmul(q, b.transposeLast(key));
-  if (scale !== undefined) return b.mul(product, scale);
-  if (typeof size === "number") return b.mul(product, 1 / Math.sqrt(size));
-  return b.div(product, b.sqrt(b.castLike(b.dim(q, 3), q)));
-}
-
-/** Repeats each head of keys or values for the queries that share it. */
-function repeatHeads(b: OpBuilder, node: Node, x: Value, q: Value): Value {
-  const [count, wanted] = [dimOf(x, 1), dimOf(q, 1)];
-  if (dimsEqual(count, wanted)) return x;
-  if (typeof count !== "number" || typeof wanted !== "number")
-    throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of its heads");
-  const copies = b.expand(b.unsqueeze(x, [2]), b.ints([1, 1, wanted / count, 1, 1]));
-  const part = (start: number, end: number): Value => b.op("Shape", [x], { start, end });
-  return b.reshape(copies, b.concat([part(0, 1), b.ints([wanted]), part(2, 4)], 0));
-}
-
-/** Softmax along the last axis, and zeros for a query that sees no key. */
-function softmaxOfKept(b: OpBuilder, scores: Value, masked: boolean): Value {
-  if (!masked) return b.op("Softmax", [scores], { axis: -1 });
-  const blind = b.equal(b.reduceMax(scores, [-1]), Number.NEGATIVE_INFINITY);
-  return b.where(blind, 0, b.op("Softmax", [b.where(blind, 0, scores)], { axis: -1 }));
 }
 
 /** Which keys each query may see: those in its window, which ends at its own place where it is causal. */
@@ -142,9 +122,4 @@ function addMasks(
   if (lengths === undefined) return result;
   const columns = countTo(b, b.dim(key, 2));
   return b.where(b.less(columns, b.unsqueeze(lengths, [1, 2, 3])), result, Number.NEGATIVE_INFINITY);
-}
-
-/** `0, 1, ... size - 1` */
-function countTo(b: OpBuilder, size: Value): Value {
-  return b.op("Range", [b.int(0), size, b.int(1)]);
 }
