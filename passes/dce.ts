@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Graph } from "../src/ir/graph.ts";
 import { functionKey, type Model } from "../src/ir/model.ts";
+import { sweepGraph } from "../src/ir/sweep.ts";
 import { definePass } from "../src/pass/define.ts";
 
 export default definePass({
@@ -17,7 +18,7 @@ export default definePass({
     const functions = removeFunctions(model);
     stat("functions", functions);
     const graphs = [model.graph, ...[...model.functions.values()].map(({ body }) => body)];
-    const counts = graphs.map(sweep);
+    const counts = graphs.map(sweepGraph);
     for (const { nodes, initializers } of counts) {
       stat("nodes", nodes);
       stat("initializers", initializers);
@@ -25,29 +26,6 @@ export default definePass({
     return functions > 0 || counts.some(({ nodes, initializers }) => nodes + initializers > 0);
   },
 });
-
-/** One walk from last to first: a reader is gone before the node that it alone read is looked at. */
-function sweep(graph: Graph): { nodes: number; initializers: number } {
-  let [nodes, initializers] = [0, 0];
-  for (const node of graph.reversed()) {
-    if (!node.outputs.some((output) => output?.isUsed)) {
-      graph.remove(node);
-      nodes += 1;
-      continue;
-    }
-    for (const body of node.subgraphs()) {
-      const inner = sweep(body);
-      nodes += inner.nodes;
-      initializers += inner.initializers;
-    }
-  }
-  for (const value of graph.initializers) {
-    if (value.isUsed) continue;
-    graph.removeInitializer(value);
-    initializers += 1;
-  }
-  return { nodes, initializers };
-}
 
 /** Removes the functions that no call reaches from the main graph. */
 function removeFunctions(model: Model): number {

@@ -1,10 +1,12 @@
 /** Which values lie on a differentiable way from the variables: the only part that backward touches. */
+import { capturesOf } from "../ir/captures.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import type { ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { isDetached } from "../ops/detach.ts";
-import { paramAt } from "../ops/record.ts";
+import { paramAt, type Region } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 
 /**
@@ -15,19 +17,54 @@ export function activeValues(graph: Graph, variables: Iterable<Value>): Set<Valu
   const active = new Set<Value>(variables);
   for (const node of graph.nodes()) {
     if (opOf(node)?.gradient.kind === "zero" || isDetached(node) || !readsActive(node, active)) continue;
-    node.outputs.forEach((output, index) => {
-      if (output !== null && carriesGradient(node, output, index)) active.add(output);
-    });
+    for (const output of activeResults(node, active)) active.add(output);
   }
   return active;
 }
 
-/** Nodes whose results the `targets` are computed from. */
-export function contributingNodes(targets: Iterable<Value>): Set<Node> {
+/** Results of a node that depend on the active values among its operands and captures. */
+function activeResults(node: Node, active: ReadonlySet<Value>): Value[] {
+  const results = node.outputs.filter((output) => output !== null);
+  const regions = opOf(node)?.regions(node) ?? [];
+  if (regions.length === 0) return results.filter((output) => carriesGradient(node, output));
+  const reached = new Set<number>();
+  for (const region of regions) {
+    const inner = activeInBody(node, region, active);
+    const isActive = (value: Value | undefined): boolean => value !== undefined && inner.has(value);
+    region.leaves.forEach((result, at) => {
+      // A value that is carried leaves as it came where no iteration runs.
+      const start = region.body.inputs[region.carries[at] ?? -1];
+      if (result !== undefined && (isActive(region.body.outputs[at]) || isActive(start))) reached.add(result);
+    });
+  }
+  return results.filter(({ outputIndex }) => reached.has(outputIndex));
+}
+
+/** Active values of a body, where those of the graphs around it are `active`. */
+export function activeInBody(node: Node, region: Region, active: ReadonlySet<Value>): Set<Value> {
+  const { body, enters, carries } = region;
+  const captured = [...capturesOf(body)].filter((value) => active.has(value));
+  const inputs = body.inputs.filter((input, index) => {
+    const operand = node.input(enters[index] ?? -1);
+    return operand !== undefined && active.has(operand) && mayCarryGradient(input);
+  });
+  for (;;) {
+    const values = activeValues(body, [...captured, ...inputs]);
+    const more = carries.flatMap((input, at) => {
+      const [from, to] = [body.outputs[at], body.inputs[input ?? -1]];
+      return from !== undefined && to !== undefined && values.has(from) && !values.has(to) ? [to] : [];
+    });
+    if (more.length === 0) return values;
+    inputs.push(...more);
+  }
+}
+
+/** Nodes of the graph whose results the `targets` are computed from. */
+export function contributingNodes(graph: Graph, targets: Iterable<Value>): Set<Node> {
   const nodes = new Set<Node>();
   const pending = [...targets].flatMap((value) => value.producer ?? []);
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    if (nodes.has(node)) continue;
+    if (nodes.has(node) || node.graph !== graph) continue;
     nodes.add(node);
     for (const value of operandsWithCaptures(node))
       if (value.producer !== undefined) pending.push(value.producer);
@@ -68,15 +105,20 @@ export function readsActive(node: Node, active: ReadonlySet<Value>): boolean {
   return node.subgraphs().length > 0 && operandsWithCaptures(node).some((value) => active.has(value));
 }
 
-function carriesGradient(node: Node, output: Value, index: number): boolean {
+function carriesGradient(node: Node, output: Value): boolean {
   const op = opOf(node);
-  const name = op === undefined ? undefined : paramAt(op.outputs, index)?.name;
+  const name = op === undefined ? undefined : paramAt(op.outputs, output.outputIndex)?.name;
   if (name !== undefined && op?.quantized.holds?.includes(name)) return false;
   return mayCarryGradient(output) || (name !== undefined && op?.quantized.makes?.includes(name) === true);
 }
 
-function mayCarryGradient(value: Value): boolean {
-  return value.type === undefined || value.type.kind !== "tensor" || isFloat(value.type.dtype);
+function mayCarryGradient({ type }: Value): boolean {
+  return holdsFloats(type);
+}
+
+function holdsFloats(type: ValueType | undefined): boolean {
+  if (type?.kind === "sequence" || type?.kind === "optional") return holdsFloats(type.element);
+  return type?.kind !== "tensor" || isFloat(type.dtype);
 }
 
 /** Operands of a node and every outer value that its bodies read. */

@@ -12,6 +12,7 @@ import { isDetached } from "../ops/detach.ts";
 import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { activeOperands, activeValues, contributingNodes, lostQuantized, readsActive } from "./activity.ts";
+import { type BodiesNode, reverseBodies } from "./bodies.ts";
 import { expandActiveNodes } from "./expand.ts";
 import { describePath } from "./path.ts";
 import { unbroadcast } from "./unbroadcast.ts";
@@ -38,7 +39,7 @@ export function differentiate(
   const values = seeds.map(({ value }) => value);
   const targets = expandActiveNodes(graph, values, variables, opset);
   const active = activeValues(graph, variables);
-  const contributing = contributingNodes(targets);
+  const contributing = contributingNodes(graph, targets);
   for (const node of contributing) checkPlaces(node, active, variables);
   const last = graph.last;
   const b = new OpBuilder({ graph }, opset);
@@ -57,7 +58,10 @@ export function differentiate(
     if (grads.every((grad) => grad === undefined) || !readsActive(node, active)) continue;
     b.source = node;
     checkDifferentiable(node, active, variables);
-    propagate(node, grads, operands, b, adjoints);
+    if (opOf(node)?.gradient.kind === "bodies") {
+      const inBody: BodiesNode["differentiate"] = (body, inner, by) => differentiate(body, inner, by, opset);
+      propagateBodies({ node, grads, active, variables, b, differentiate: inBody }, adjoints);
+    } else propagate(node, grads, operands, b, adjoints);
   }
   return variables.map((variable) => adjoints.sum(variable));
 }
@@ -104,6 +108,17 @@ function propagate(
     checkGradient(node, index, operand, gradient);
     adjoints.add(operand, gradient);
   }
+}
+
+function propagateBodies(at: BodiesNode, adjoints: Adjoints): void {
+  const { operands, captures } = reverseBodies(at);
+  for (const [index, part] of operands) {
+    const operand = at.node.input(index);
+    if (operand === undefined) throw new InternalError(`${at.node.op} has no operand ${index}`);
+    checkGradient(at.node, index, operand, part);
+    adjoints.add(operand, part);
+  }
+  for (const [value, part] of captures) adjoints.add(value, part);
 }
 
 function checkGradient(node: Node, index: number, operand: Value, gradient: Value): void {
@@ -165,6 +180,7 @@ function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: 
   const host = node.inputs.filter((_, index) => op.hostInputs.has(paramAt(op.inputs, index)?.name ?? ""));
   for (const value of [...node.inputs, ...node.outputs]) {
     if (value === null || host.includes(value) || (value.producer === node && !active.has(value))) continue;
+    if (value.type !== undefined && value.tensorType === undefined) continue;
     if (value.tensorType?.shape === undefined) throw autodiffErrors.E_UNKNOWN_TYPE(place, value.name);
   }
 }

@@ -27,7 +27,7 @@ export function expandActiveNodes(
 
 function expandOnce(graph: Graph, targets: Value[], variables: readonly Value[], opset: number): boolean {
   const active = activeValues(graph, variables);
-  const contributing = contributingNodes(targets);
+  const contributing = contributingNodes(graph, targets);
   let changed = false;
   for (const node of graph.nodes()) {
     const op = opOf(node);

@@ -106,6 +106,7 @@ const precisionText: Readonly<Record<Op["precision"], string>> = {
 const gradientWords: Readonly<Record<Op["gradient"]["kind"], string>> = {
   vjp: "rule",
   expand: "through other operators",
+  bodies: "through its bodies, run backwards",
   zero: "zero almost everywhere",
   none: "none",
 };

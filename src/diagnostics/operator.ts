@@ -31,6 +31,13 @@ export const operatorErrors = defineDiagnostics({
     got,
     next: "correct the operand in the model, or the shape of what it is given",
   }),
+  E_RANDOM_BODY: (node: OperatorNode, inner: OperatorNode) => ({
+    message: `${describe(inner)} draws random numbers in a body of ${describe(node)}, whose gradient would need the same draw again`,
+    place: describe(node),
+    expected: "a draw whose shape is the same in every run of the body, in that body itself",
+    got: "a draw of unknown shape, or one in a body inside the body",
+    next: "draw before the node, and let the body read what was drawn",
+  }),
   E_LONG_LOOP: (node: OperatorNode, iterations: number, nodes: number, most: number) => ({
     message: `the gradient of ${describe(node)} needs a copy of its body for each iteration, and those are too many`,
     place: describe(node),

@@ -3,7 +3,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import { type Attribute, type AttributeInt, type AttributeLike, graphsOf } from "./attribute.ts";
 import { Graph } from "./graph.ts";
 import { Tensor } from "./tensor.ts";
-import { type Use, Value } from "./value.ts";
+import { type Use, Value, type ValueOptions } from "./value.ts";
 
 /** What a new node is made from. Operands that are null stand for absent optional inputs. */
 export interface NodeOptions {
@@ -30,13 +30,13 @@ export class Node {
   readonly metadata = new Map<string, string>();
   /** Parts of the file that we carry without reading them, kept for writing; set by `onnx/read-graph.ts`. */
   carried: unknown;
-  readonly outputs: readonly (Value | null)[];
 
   /** Graph that holds the node, and its neighbours there; kept by `Graph`. */
   graph: Graph | undefined;
   previous: Node | undefined;
   next: Node | undefined;
 
+  readonly #outputs: (Value | null)[] = [];
   readonly #inputs: (Value | null)[] = [];
   readonly #uses: (Use | undefined)[] = [];
 
@@ -46,20 +46,21 @@ export class Node {
     this.overload = options.overload ?? "";
     this.name = options.name ?? "";
     const outputs = options.outputs ?? 1;
-    this.outputs = typeof outputs === "number" ? Array.from({ length: outputs }, () => new Value()) : outputs;
-    this.outputs.forEach((output, index) => {
-      if (output === null) return;
-      if (output.producer !== undefined || output.graph !== undefined) {
-        throw new InternalError(`value "${output.name}" would be assigned twice`);
-      }
-      output.producer = this;
-      output.outputIndex = index;
+    const results =
+      typeof outputs === "number" ? Array.from({ length: outputs }, () => new Value()) : outputs;
+    results.forEach((output, index) => {
+      this.#own(output, index);
     });
     for (const [name, value] of Object.entries(options.attributes ?? {})) {
       if (value !== undefined) this.attributes.set(name, toAttribute(value));
     }
     for (const graph of this.subgraphs()) graph.owner = this;
     options.inputs.forEach((input, index) => this.setInput(index, input));
+  }
+
+  /** Results in order; null for those that are left out. */
+  get outputs(): readonly (Value | null)[] {
+    return this.#outputs;
   }
 
   /** Operands in order; null where an optional input is left out. */
@@ -77,6 +78,29 @@ export class Node {
     const output = this.outputs[index];
     if (output == null) throw new InternalError(`${this.op} "${this.name}" has no output ${index}`);
     return output;
+  }
+
+  /** Adds a result at a position, those from there on move up by one; at the end unless a position is given. */
+  addOutput(options: ValueOptions = {}, at = this.#outputs.length): Value {
+    const value = new Value(options);
+    const moved = this.#outputs.splice(at);
+    this.#own(value, at);
+    for (const output of moved) {
+      this.#outputs.push(output);
+      if (output !== null) output.outputIndex = this.#outputs.length - 1;
+    }
+    return value;
+  }
+
+  #own(output: Value | null, index: number): void {
+    if (output !== null) {
+      if (output.producer !== undefined || output.graph !== undefined) {
+        throw new InternalError(`value "${output.name}" would be assigned twice`);
+      }
+      output.producer = this;
+      output.outputIndex = index;
+    }
+    this.#outputs[index] = output;
   }
 
   /** Sets an operand; positions between the old end and `index` become absent. */

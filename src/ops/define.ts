@@ -113,6 +113,16 @@ export function defineOp<
       }
       return gradient.rule({ node, in: operandsOf(node.inputs), attrs: attrsOf(node), b });
     },
+
+    regions: (node) =>
+      typeof gradient !== "function" && gradient.kind === "bodies" ? gradient.regions(node) : [],
+
+    reverseBodies(context) {
+      if (typeof gradient === "function" || gradient.kind !== "bodies") {
+        throw new InternalError(`${spec.type} has no rule for its bodies`);
+      }
+      return gradient.rule(context);
+    },
   };
 }
 

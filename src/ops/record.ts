@@ -75,10 +75,62 @@ export type Gradient<
   | ((context: VjpContext<I, O, A>) => Partial<Record<ParamName<I>, GradientThunk>>)
   /** Differentiated through an equivalent of other operators; gives a replacement for each result. */
   | { readonly kind: "expand"; readonly rule: (context: ExpandContext<I, A>) => readonly (Value | null)[] }
+  /** Differentiated body by body: the rule runs the bodies backwards, in a node of its own. */
+  | {
+      readonly kind: "bodies";
+      readonly regions: (node: Node) => readonly Region[];
+      readonly rule: (context: BodiesContext) => BodiesGradient;
+    }
   /** The derivative is zero almost everywhere; gradients stop here without a word. */
   | { readonly kind: "zero"; readonly reason: string }
   /** A loss that depends on a trainable through this operator is refused with this reason. */
   | { readonly kind: "none"; readonly reason: string };
+
+/** How values flow through one body of a node, all by position. */
+export interface Region {
+  readonly body: Graph;
+  /** The operand that each input of the body holds at first, or a part of it; undefined for what the operator makes. */
+  readonly enters: readonly (number | undefined)[];
+  /** The input that holds each output of the body in the next iteration. */
+  readonly carries: readonly (number | undefined)[];
+  /** The result that each output of the body ends in, or becomes a part of. */
+  readonly leaves: readonly (number | undefined)[];
+}
+
+/** The part of a region that cotangents flow through. Positions are those of the body's inputs and outputs. */
+export interface RegionFlow {
+  readonly region: Region;
+  /** Values from one iteration to the next whose cotangents run the other way. */
+  readonly carried: readonly { readonly input: number; readonly output: number }[];
+  /** Inputs that hold parts of operands which want a gradient. */
+  readonly slices: readonly number[];
+  /** Outputs whose results have a gradient and that are not carried. */
+  readonly stacked: readonly number[];
+  /** Values around the body that want a gradient. */
+  readonly captures: readonly Value[];
+}
+
+/** What the rule of a node with bodies sees. */
+export interface BodiesContext {
+  readonly node: Node;
+  /** Gradients of the results by position. */
+  readonly grads: readonly (Value | undefined)[];
+  /** One for each region, in their order. */
+  readonly flows: readonly RegionFlow[];
+  readonly b: OpBuilder;
+  /** Appends the backward graph of a body to it; as `differentiate` of autodiff. */
+  readonly differentiate: (
+    body: Graph,
+    seeds: readonly { readonly value: Value; readonly gradient: Value }[],
+    variables: readonly Value[],
+  ) => readonly (Value | undefined)[];
+}
+
+/** Gradients of operands by position, and of what the bodies read from around them. */
+export interface BodiesGradient {
+  readonly operands: ReadonlyMap<number, Value>;
+  readonly captures: ReadonlyMap<Value, Value>;
+}
 
 /** What a decomposition sees. */
 export interface ExpandContext<I extends readonly ParamSpelling[], A extends AttributeTable> {
@@ -151,7 +203,7 @@ export interface OpSpec<
 }
 
 /** How an operator is differentiated, if at all. */
-export type GradientKind = "vjp" | "expand" | "zero" | "none";
+export type GradientKind = "vjp" | "expand" | "bodies" | "zero" | "none";
 
 /** What running a rule needs from outside the node. */
 export type InferEnv = Pick<InferContext<[], AttributeTable>, "opset" | "inferBody">;
@@ -188,6 +240,10 @@ export interface Op {
   ): readonly ((() => Value) | undefined)[];
   /** Kind `expand` only. */
   expand(node: Node, b: OpBuilder): readonly (Value | null)[];
+  /** How values flow through the bodies of a node; none where the kind is not `bodies`. */
+  regions(node: Node): readonly Region[];
+  /** Kind `bodies` only. */
+  reverseBodies(context: BodiesContext): BodiesGradient;
 }
 
 /** The formal parameter that operand or result `index` belongs to. */

@@ -3,6 +3,7 @@ import { Random } from "../../src/data/random.ts";
 import { substituteDim } from "../../src/ir/dim.ts";
 import { isFloat } from "../../src/ir/dtype.ts";
 import type { Graph } from "../../src/ir/graph.ts";
+import { tensorType } from "../../src/ir/type.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { Environment } from "../../src/ops/evaluate.ts";
 import { dtypeOf, shapeOf } from "../../src/ops/facts.ts";
@@ -17,13 +18,21 @@ export interface TextCase {
   readonly sizes?: Readonly<Record<string, number>>;
   /** Inputs to differentiate by; all float ones unless given. */
   readonly wrt?: readonly string[];
+  /** Elements of inputs that are not drawn at random. */
+  readonly values?: Readonly<Record<string, readonly number[]>>;
+  /** Whether the axes of inputs are known by their sizes instead of their names. */
+  readonly fixed?: boolean;
 }
 
 /** Builds the case with random elements, between -2 and 2 for floats and 0 or 1 for the rest. */
-export function buildText({ text, sizes = {}, wrt }: TextCase, seed = 1): BuiltCase {
+export function buildText(
+  { text, sizes = {}, wrt, values = {}, fixed = false }: TextCase,
+  seed = 1,
+): BuiltCase {
   const model = parseModel(text);
-  inferModel(model);
   const { graph } = model;
+  if (fixed) fixAxes(graph, sizes);
+  inferModel(model);
   const random = new Random(seed);
   const feeds: Environment = new Map();
   for (const input of graph.inputs) {
@@ -35,7 +44,7 @@ export function buildText({ text, sizes = {}, wrt }: TextCase, seed = 1): BuiltC
     });
     const count = shape.reduce((product, dim) => product * dim, 1);
     const draw = (): number => (isFloat(dtype) ? 4 * random.uniform() - 2 : random.below(2));
-    feeds.set(input, fromNumbers(dtype, shape, Array.from({ length: count }, draw)));
+    feeds.set(input, fromNumbers(dtype, shape, values[input.name] ?? Array.from({ length: count }, draw)));
   }
   const variables = graph.inputs.filter(
     (input) => isFloat(dtypeOf(input)) && (wrt === undefined || wrt.includes(input.name)),
@@ -48,6 +57,13 @@ export function buildText({ text, sizes = {}, wrt }: TextCase, seed = 1): BuiltC
     outputs: [...graph.outputs],
     sizes: new Map(Object.entries(sizes)),
   };
+}
+
+function fixAxes(graph: Graph, sizes: Readonly<Record<string, number>>): void {
+  for (const input of graph.inputs) {
+    const shape = shapeOf(input).map((dim) => substituteDim(dim, (name) => sizes[name]));
+    input.type = tensorType(dtypeOf(input), shape);
+  }
 }
 
 /** An input, initializer or result of a graph by name. */

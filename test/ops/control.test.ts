@@ -257,13 +257,6 @@ describe("gradients that are refused", () => {
     }`,
       "E_UNKNOWN_SIZE",
     ],
-    [
-      "a scan of unknown length",
-      `f (float s0, float[n] xs) => (float s) {
-      s = Scan <num_scan_inputs = 1, body = b (float a, float x) => (float t) { t = Mul (a, x) }> (s0, xs)
-    }`,
-      "E_UNKNOWN_SIZE",
-    ],
     ["a loop that is too long", loop("Constant <value_int = 1000000> ()"), "E_LONG_LOOP"],
   ];
   test.each(refused)("%s", (_, text, code) => {

@@ -4,15 +4,13 @@ import { type Dim, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
-import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
-import { rankOf, shapeOf } from "../facts.ts";
 import { inferCarried } from "../kernels/body-types.ts";
 import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
-import { joinCopies, joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
-import { copyBody, countCopies } from "../kernels/unroll.ts";
+import { reverseScan, scanRegions } from "../kernels/scan-gradient.ts";
+import { joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
 import type { NDArray } from "../ndarray.ts";
 import { graph, int, ints } from "../params.ts";
 
@@ -79,43 +77,7 @@ export const Scan = defineOp({
     ];
   },
   precision: "exact",
-  // A scan whose length is known is its body, as often as it runs; each slice is an operand of its copy.
-  gradient: {
-    kind: "expand",
-    rule: ({ node, in: { operands }, attrs, b }) => {
-      const body = requireAttribute(node, "body", attrs.body);
-      const states = operands.length - attrs.num_scan_inputs;
-      const axes = operands
-        .slice(states)
-        .map((operand, i) => axisOf(node, attrs.scan_input_axes?.[i] ?? 0, rankOf(operand)));
-      const lengths = operands.slice(states).map((operand, i) => shapeOf(operand)[axes[i] ?? 0]);
-      const length = countCopies(
-        node,
-        body,
-        lengths.find((dim) => typeof dim === "number"),
-      );
-      const slices = operands.slice(states).map((operand, i) => {
-        const parts = splitSlices(b, operand, axes[i] ?? 0, length);
-        return attrs.scan_input_directions?.[i] === 1 ? parts.reverse() : parts;
-      });
-      const stacks = body.outputs.slice(states).map((): Value[] => []);
-      let state: readonly Value[] = operands.slice(0, states);
-      for (let step = 0; step < length; step++) {
-        const results = copyBody(b, body, [...state, ...slices.flatMap((parts) => parts[step] ?? [])]);
-        state = results.slice(0, states);
-        results.slice(states).forEach((result, at) => {
-          const axis = axisOf(node, attrs.scan_output_axes?.[at] ?? 0, rankOf(result) + 1);
-          stacks[at]?.push(b.unsqueeze(result, [axis]));
-        });
-      }
-      const ends = stacks.map((stack, at) => {
-        const output = node.outputs[states + at];
-        const ordered = attrs.scan_output_directions?.[at] === 1 ? stack.reverse() : stack;
-        return joinCopies(b, node, ordered, attrs.scan_output_axes?.[at] ?? 0, output);
-      });
-      return [...state, ...ends];
-    },
-  },
+  gradient: { kind: "bodies", regions: scanRegions, rule: reverseScan },
   upgrades: {
     9: () => {
       throw new InternalError("Scan of opset 8 runs over batches of sequences of different lengths");
@@ -133,13 +95,6 @@ function sliceType(
   if (type?.shape === undefined) return { element: type && tensorType(type.dtype), length: undefined };
   const at = axisOf(node, axis, type.shape.length);
   return { element: tensorType(type.dtype, type.shape.toSpliced(at, 1)), length: type.shape[at] };
-}
-
-/** The slices of an operand along an axis, without that axis. */
-function splitSlices(b: OpBuilder, operand: Value, axis: number, length: number): Value[] {
-  if (length === 0) return [];
-  const parts = b.ops("Split", [operand], { axis, num_outputs: length }, length);
-  return parts.map((part) => b.squeeze(part, [axis]));
 }
 
 function takeSlice(array: NDArray, axis: number, index: number): NDArray {

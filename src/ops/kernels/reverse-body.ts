@@ -1,0 +1,151 @@
+/** A body run backwards: a copy that computes anew what it needs, with its backward graph appended. */
+import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
+import { cloneGraph, type ValueMap } from "../../ir/clone.ts";
+import { symbolsOf } from "../../ir/dim.ts";
+import type { Graph } from "../../ir/graph.ts";
+import type { Node } from "../../ir/node.ts";
+import { sweepGraph } from "../../ir/sweep.ts";
+import type { Value } from "../../ir/value.ts";
+import { OpBuilder } from "../builder.ts";
+import type { BodiesContext, RegionFlow } from "../record.ts";
+import { opOf } from "../registry.ts";
+import { isDeterministic } from "../traits.ts";
+
+/** A gradient inside the body beside the value around it that it belongs to. */
+export interface CaptureSum {
+  readonly captured: Value;
+  /** What former iterations add up to, and the same with this one. */
+  readonly before: Value;
+  readonly after: Value;
+}
+
+/** A value that the forward body yields besides, so that the copy reads it from an input instead of computing it anew. */
+export interface SavedValue {
+  readonly forward: Value;
+  readonly input: Value;
+}
+
+/** The copy, whose outputs the caller chooses. Lists are in the order of those of the flow. */
+export interface ReversedBody {
+  readonly graph: Graph;
+  /** Copies of the values of the body. */
+  readonly copies: ValueMap;
+  /** Copies of the inputs of the body. */
+  readonly inputs: readonly Value[];
+  /** Cotangents after and before the iteration of each carried value. */
+  readonly carried: readonly { readonly after: Value; readonly before: Value }[];
+  /** Cotangent of each stacked output in this iteration. */
+  readonly stacked: readonly Value[];
+  /** Cotangent of each slice; undefined where nothing depends on it. */
+  readonly slices: readonly (Value | undefined)[];
+  readonly captures: readonly CaptureSum[];
+}
+
+/** Copies the body of a flow and differentiates the copy. */
+export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlow): ReversedBody {
+  const copies: ValueMap = new Map();
+  const graph = cloneGraph(flow.region.body, copies);
+  const inputs = [...graph.inputs];
+  const outputs = [...graph.outputs];
+  const cotangentOf = (value: Value): Value =>
+    graph.addInput({ name: `grad.${value.name}`, type: value.type });
+  const after = flow.carried.map(({ input }) => cotangentOf(at(inputs, input)));
+  const stacked = flow.stacked.map((output) => cotangentOf(at(outputs, output)));
+  const found = differentiate(
+    graph,
+    [
+      ...flow.carried.map(({ output }, i) => ({ value: at(outputs, output), gradient: at(after, i) })),
+      ...flow.stacked.map((output, i) => ({ value: at(outputs, output), gradient: at(stacked, i) })),
+    ],
+    [
+      ...flow.carried.map(({ input }) => at(inputs, input)),
+      ...flow.slices.map((input) => at(inputs, input)),
+      ...flow.captures,
+    ],
+  );
+  const inner = new OpBuilder({ graph }, b.opset);
+  const slicesFrom = flow.carried.length;
+  const capturesFrom = slicesFrom + flow.slices.length;
+  return {
+    graph,
+    copies,
+    inputs,
+    carried: after.map((value, i) => ({ after: value, before: found[i] ?? inner.zerosLike(value) })),
+    stacked,
+    slices: found.slice(slicesFrom, capturesFrom),
+    captures: flow.captures.flatMap((captured, i) => {
+      const part = found[capturesFrom + i];
+      if (part === undefined) return [];
+      const before = cotangentOf(captured);
+      return [{ captured, before, after: inner.add(before, part) }];
+    }),
+  };
+}
+
+/** Whether a value of a body has the same shape in every run of it: one made of sizes that are known around it. */
+export function hasFixedShape(value: Value, outside: Iterable<Value>): boolean {
+  const shape = value.tensorType?.shape;
+  if (shape === undefined) return false;
+  const known = new Set<string>();
+  for (const { tensorType } of outside)
+    for (const dim of tensorType?.shape ?? []) for (const name of symbolsOf(dim)) known.add(name);
+  return shape.every((dim) => [...symbolsOf(dim)].every((name) => known.has(name)));
+}
+
+/** Lets a body yield values, each under a name of its own, and drops what it then does not need. */
+export function yieldValues(graph: Graph, values: readonly Value[], opset: number): void {
+  const inner = new OpBuilder({ graph }, opset);
+  const seen = new Set<Value>();
+  graph.setOutputs(
+    values.map((value) => {
+      const own = value.producer?.graph === graph && !seen.has(value);
+      seen.add(value);
+      return own ? value : inner.op("Identity", [value]);
+    }),
+  );
+  sweepGraph(graph);
+}
+
+/**
+ * Lets the copy of a body read what is dear to compute anew, or cannot be, from new inputs: products and random draws. Last
+ * ones first, since what they are made of may then not be needed any more. To be called once outputs are chosen.
+ *
+ * @param maySave whether the forward node is able to hand over a value.
+ * @throws DiagnosticError E_RANDOM_BODY for a draw that would be made again.
+ */
+export function saveValues(
+  node: Node,
+  body: Graph,
+  { graph, copies }: ReversedBody,
+  maySave: (value: Value) => boolean,
+): SavedValue[] {
+  const saved: SavedValue[] = [];
+  for (const forward of body.reversed()) {
+    if (isDeterministic(forward) && opOf(forward)?.precision !== "low") continue;
+    const used = forward.outputs.filter((output) => output !== null && copies.get(output)?.isUsed === true);
+    for (const output of used) {
+      const copy = output === null ? undefined : copies.get(output);
+      if (output === null || copy === undefined || !maySave(output)) continue;
+      const input = graph.addInput({ name: output.name, type: copy.type, content: copy.content });
+      copy.replaceUses(input);
+      saved.push({ forward: output, input });
+    }
+    if (used.length > 0) sweepGraph(graph);
+  }
+  for (const again of graph.nodes())
+    if (!isDeterministic(again)) throw operatorErrors.E_RANDOM_BODY(node, again);
+  return saved.reverse();
+}
+
+/** Gives the inputs of a body their order; those that are left out must not be read. */
+export function orderInputs(graph: Graph, inputs: readonly Value[]): void {
+  for (const input of [...graph.inputs]) if (!inputs.includes(input)) graph.removeInput(input);
+  graph.inputs.splice(0, graph.inputs.length, ...inputs);
+}
+
+function at(values: readonly Value[], index: number): Value {
+  const value = values[index];
+  if (value === undefined) throw new InternalError(`a body has no value ${index}`);
+  return value;
+}
