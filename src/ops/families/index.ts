@@ -27,6 +27,7 @@ import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
 import * as matmul from "./matmul.ts";
+import * as multiHeadAttention from "./multi-head-attention.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
 import * as power from "./power.ts";
@@ -40,6 +41,7 @@ import * as reshape from "./reshape.ts";
 import * as resize from "./resize.ts";
 import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
+import * as runtimeAttention from "./runtime-attention.ts";
 import * as runtimeBias from "./runtime-bias.ts";
 import * as runtimeMatmul from "./runtime-matmul.ts";
 import * as runtimeRotary from "./runtime-rotary.ts";
@@ -90,6 +92,7 @@ export const families = [
   logic,
   losses,
   matmul,
+  multiHeadAttention,
   pad,
   pool,
   power,
@@ -103,6 +106,7 @@ export const families = [
   resize,
   rotaryEmbedding,
   runtimeActivation,
+  runtimeAttention,
   runtimeBias,
   runtimeMatmul,
   runtimeRotary,
