@@ -21,6 +21,7 @@ import * as elementwise from "./elementwise.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
 import * as gather from "./gather.ts";
+import * as gridSample from "./grid-sample.ts";
 import * as groupAttention from "./group-attention.ts";
 import * as layerNorm from "./layer-norm.ts";
 import * as localResponse from "./local-response.ts";
@@ -86,6 +87,7 @@ export const families = [
   expand,
   extremum,
   gather,
+  gridSample,
   groupAttention,
   layerNorm,
   localResponse,

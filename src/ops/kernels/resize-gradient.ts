@@ -148,7 +148,7 @@ function computedTranspose(
   if (attrs.keep_aspect_ratio_policy !== "stretch" && scales === undefined)
     throw operatorErrors.E_UNKNOWN_SIZE(
       node,
-      "all sizes, since keep_aspect_ratio_policy takes one factor from them,",
+      "all sizes, since keep_aspect_ratio_policy takes one factor from them",
     );
   const range = b.op("Range", [b.int(0), b.dim(x, axis), b.int(1)]);
   const identity = b.cast(b.equal(b.unsqueeze(range, [1]), range), "float32");
