@@ -1,9 +1,12 @@
 /** Attention over several heads. */
 
-import { addDims, type Dim, floorDivDims, mulDims } from "../../ir/dim.ts";
+import { addDims, type Dim, dimsDiffer, floorDivDims, mulDims } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
+import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
+import { dimOf, rankOf } from "../facts.ts";
 import { type AttentionOperands, type AttentionOptions, attend } from "../kernels/attention.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { float, int, maybeFloat } from "../params.ts";
@@ -35,7 +38,17 @@ export const Attention = defineOp({
       return node.outputs.map((output, index) => (output === null ? null : (results[index] ?? null)));
     },
   },
+  upgrades: { 24: repeatMaskColumn },
 });
+
+/** Before version 24 a mask of one column was for all keys. */
+function repeatMaskColumn(node: Node, b: OpBuilder): void {
+  const [key, mask, past] = [node.input(1), node.input(3), node.input(4)];
+  if (key === undefined || mask === undefined || dimsDiffer(dimOf(mask, -1), 1)) return;
+  const fresh = b.dim(key, rankOf(key) - 2);
+  const keys = past === undefined ? fresh : b.add(fresh, b.dim(past, 2));
+  node.setInput(3, b.expand(mask, b.unsqueeze(keys, [0])));
+}
 
 function inferAttention(operands: AttentionOperands, attrs: AttentionOptions): Inferred[] {
   const type = operands.q.tensorType;

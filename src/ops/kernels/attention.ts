@@ -1,9 +1,10 @@
 /** Scaled dot product attention written with standard operators. */
+import { dimsEqual } from "../../ir/dim.ts";
 import { dtypeFromCode } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
-import { dtypeOf, rankOf } from "../facts.ts";
+import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import {
   capScores,
   countTo,
@@ -115,11 +116,28 @@ function addMasks(
 ): Value {
   let result = scores;
   if (mask !== undefined) {
-    if (dtypeOf(mask) === "bool") result = b.where(mask, result, Number.NEGATIVE_INFINITY);
-    else result = b.add(result, mask);
+    const whole = reachingEnd(b, mask, key);
+    if (dtypeOf(mask) === "bool") result = b.where(whole, result, Number.NEGATIVE_INFINITY);
+    else result = b.add(result, whole);
   }
   if (keep !== undefined) result = b.where(keep, result, Number.NEGATIVE_INFINITY);
   if (lengths === undefined) return result;
   const columns = countTo(b, b.dim(key, 2));
   return b.where(b.less(columns, b.unsqueeze(lengths, [1, 2, 3])), result, Number.NEGATIVE_INFINITY);
+}
+
+/**
+ * A mask for all keys. From opset 24 on one that is shorter masks the keys that it does not reach, one column included;
+ * before, that one column was for all keys.
+ */
+function reachingEnd(b: OpBuilder, mask: Value, key: Value): Value {
+  const [columns, keys] = [dimOf(mask, -1), dimOf(key, 2)];
+  if (b.opset < 24 || dimsEqual(columns, keys)) return mask;
+  const missing = b.sub(b.dim(key, 2), b.dim(mask, -1));
+  const pads = b.concat(
+    [b.ints(new Array<number>(2 * rankOf(mask) - 1).fill(0)), b.unsqueeze(missing, [0])],
+    0,
+  );
+  const dtype = dtypeOf(mask);
+  return b.op("Pad", [mask, pads, b.scalar(dtype === "bool" ? 0 : Number.NEGATIVE_INFINITY, dtype)]);
 }
