@@ -7,8 +7,9 @@ import { castRules } from "../src/rewrite/rules/casts.ts";
 import { contentRules } from "../src/rewrite/rules/content.ts";
 import { elementwiseRules } from "../src/rewrite/rules/elementwise.ts";
 import { movementRules } from "../src/rewrite/rules/movement.ts";
+import { signalRules } from "../src/rewrite/rules/signal.ts";
 
-const rules = [...movementRules, ...castRules, ...elementwiseRules, ...contentRules];
+const rules = [...movementRules, ...castRules, ...elementwiseRules, ...contentRules, ...signalRules];
 
 const branchRule = "choose-constant-branch";
 

@@ -20,6 +20,7 @@ import * as einsum from "./einsum.ts";
 import * as elementwise from "./elementwise.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
+import * as fourier from "./fourier.ts";
 import * as gather from "./gather.ts";
 import * as gridSample from "./grid-sample.ts";
 import * as groupAttention from "./group-attention.ts";
@@ -28,6 +29,7 @@ import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
 import * as matmul from "./matmul.ts";
+import * as melWeight from "./mel-weight.ts";
 import * as multiHeadAttention from "./multi-head-attention.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
@@ -86,6 +88,7 @@ export const families = [
   elementwise,
   expand,
   extremum,
+  fourier,
   gather,
   gridSample,
   groupAttention,
@@ -94,6 +97,7 @@ export const families = [
   logic,
   losses,
   matmul,
+  melWeight,
   multiHeadAttention,
   pad,
   pool,

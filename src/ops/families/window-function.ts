@@ -1,7 +1,9 @@
 /** Windows of signal processing: HannWindow, HammingWindow, BlackmanWindow. */
+import { unknownDim } from "../../ir/dim.ts";
 import { dtypeFromCode } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp, zero } from "../define.ts";
+import { contentOf } from "../kernels/content.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { int } from "../params.ts";
 import type { Op } from "../record.ts";
@@ -16,8 +18,7 @@ function defineWindow(type: string, weights: readonly number[]): Op {
     attributes: { periodic: int(1), output_datatype: int(1) },
     infer: ({ in: { size }, attrs }) => {
       const dtype = dtypeFromCode(attrs.output_datatype) ?? "float32";
-      const length = size.content?.[0];
-      return [tensorType(dtype, length === undefined ? undefined : [length])];
+      return [tensorType(dtype, [contentOf(size)?.[0] ?? unknownDim()])];
     },
     evaluate: ({ in: { size }, attrs: { periodic, output_datatype }, exact }) => {
       const length = size.toNumbers()[0] ?? 0;
