@@ -38,13 +38,6 @@ export const operatorErrors = defineDiagnostics({
     got: "a draw of unknown shape, or one in a body inside the body",
     next: "draw before the node, and let the body read what was drawn",
   }),
-  E_LONG_LOOP: (node: OperatorNode, iterations: number, nodes: number, most: number) => ({
-    message: `the gradient of ${describe(node)} needs a copy of its body for each iteration, and those are too many`,
-    place: describe(node),
-    expected: `at most ${most} nodes in all copies`,
-    got: `${nodes} nodes in ${iterations} iterations`,
-    next: "shorten the loop, or keep what is differentiated outside of it",
-  }),
   E_OPERATOR_FORM: (node: OperatorNode, found: string, expected: string) => ({
     message: `${describe(node)} is used in a form whose arithmetic is not known here`,
     place: describe(node),

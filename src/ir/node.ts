@@ -92,6 +92,16 @@ export class Node {
     return value;
   }
 
+  /** The result at a position, which is added where it was left out. */
+  requireOutput(index: number, options: ValueOptions = {}): Value {
+    const known = this.#outputs[index];
+    if (known != null) return known;
+    const value = new Value(options);
+    while (this.#outputs.length < index) this.#outputs.push(null);
+    this.#own(value, index);
+    return value;
+  }
+
   #own(output: Value | null, index: number): void {
     if (output !== null) {
       if (output.producer !== undefined || output.graph !== undefined) {

@@ -250,14 +250,6 @@ describe("gradients that are refused", () => {
     }`,
       "E_NO_GRADIENT",
     ],
-    [
-      "a loop of unknown length",
-      `f (int64 n, float[2] x) => (float[2] y) {
-      y = Loop (n, , x) <body = b (int64 i, bool go, float[2] s) => (bool on, float[2] t) { on = Identity (go) t = Neg (s) }>
-    }`,
-      "E_UNKNOWN_SIZE",
-    ],
-    ["a loop that is too long", loop("Constant <value_int = 1000000> ()"), "E_LONG_LOOP"],
   ];
   test.each(refused)("%s", (_, text, code) => {
     const { model, variables, outputs } = caseOf(text, []);

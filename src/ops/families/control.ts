@@ -1,15 +1,11 @@
 /** Operators that run bodies on a condition or a number of times: If, Loop. */
-import { constantOf } from "../../ir/constant.ts";
-import { unknownDim } from "../../ir/dim.ts";
-import type { Graph } from "../../ir/graph.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
-import type { Value } from "../../ir/value.ts";
 import { defineOp, none } from "../define.ts";
 import { inferCarried, meetValues } from "../kernels/body-types.ts";
-import { contentOf } from "../kernels/content.ts";
+import { loopRegions, reverseLoop } from "../kernels/loop-gradient.ts";
+import { tripsOf, truthOf } from "../kernels/loop-length.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
-import { joinCopies, joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
-import { copyBody, countCopies } from "../kernels/unroll.ts";
+import { joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { graph } from "../params.ts";
 
@@ -59,7 +55,7 @@ export const Loop = defineOp({
     ]);
     const carried = initial.map(({ type }, i) => ({ input: i + 2, output: i + 1, type }));
     const types = inferCarried(body, fixed, carried, inferBody);
-    const trips = (runsToEnd(condition, body) ? contentOf(count)?.[0] : undefined) ?? unknownDim();
+    const trips = tripsOf(count, condition, body);
     return [
       ...types,
       ...body.outputs.slice(1 + initial.length).map((output) => stackedType(node, output, 0, trips)),
@@ -87,43 +83,6 @@ export const Loop = defineOp({
     ];
   },
   precision: "exact",
-  // A loop whose length is known is its body, as often as it runs.
-  gradient: {
-    kind: "expand",
-    rule: ({ node, in: { count, condition, initial }, attrs, b }) => {
-      const body = requireAttribute(node, "body", attrs.body);
-      const trips = countCopies(node, body, runsToEnd(condition, body) ? contentOf(count)?.[0] : undefined);
-      const stacks = body.outputs.slice(1 + initial.length).map((): Value[] => []);
-      let state: readonly Value[] = initial;
-      for (let i = 0; i < trips; i++) {
-        const results = copyBody(b, body, [b.int(i), b.scalar(1, "bool"), ...state]).slice(1);
-        state = results.slice(0, initial.length);
-        results.slice(initial.length).forEach((result, at) => stacks[at]?.push(b.unsqueeze(result, [0])));
-      }
-      const ends = stacks.map((stack, at) =>
-        joinCopies(b, node, stack, 0, node.outputs[initial.length + at]),
-      );
-      return [...state, ...ends];
-    },
-  },
+  gradient: { kind: "bodies", regions: loopRegions, rule: reverseLoop },
   hostInputs: ["count", "condition"],
 });
-
-/** A condition that is known, through contents or as a constant. */
-function truthOf(condition: Value): boolean | undefined {
-  const element = condition.content?.[0];
-  if (typeof element === "number") return element !== 0;
-  const constant = constantOf(condition);
-  return constant?.dtype === "bool" && constant.size === 1 ? constant.bytes()[0] !== 0 : undefined;
-}
-
-/**
- * Whether only the count ends the loop: the condition is true at first, and the body passes it on or says
- * true.
- */
-function runsToEnd(condition: Value | undefined, body: Graph): boolean {
-  if (condition !== undefined && truthOf(condition) !== true) return false;
-  let next = body.outputs[0];
-  while (next?.producer?.op === "Identity" && next.producer.domain === "") next = next.producer.input(0);
-  return next !== undefined && (next === body.inputs[1] || truthOf(next) === true);
-}

@@ -5,6 +5,7 @@ import { cloneGraph, type ValueMap } from "../../ir/clone.ts";
 import { symbolsOf } from "../../ir/dim.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Node } from "../../ir/node.ts";
+import { shapesEqual } from "../../ir/shape.ts";
 import { sweepGraph } from "../../ir/sweep.ts";
 import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
@@ -50,7 +51,7 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
   const outputs = [...graph.outputs];
   const cotangentOf = (value: Value): Value =>
     graph.addInput({ name: `grad.${value.name}`, type: value.type });
-  const after = flow.carried.map(({ input }) => cotangentOf(at(inputs, input)));
+  const after = flow.carried.map(({ output }) => cotangentOf(at(outputs, output)));
   const stacked = flow.stacked.map((output) => cotangentOf(at(outputs, output)));
   const found = differentiate(
     graph,
@@ -71,7 +72,13 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
     graph,
     copies,
     inputs,
-    carried: after.map((value, i) => ({ after: value, before: found[i] ?? inner.zerosLike(value) })),
+    carried: after.map((value, i) => {
+      const state = at(inputs, flow.carried[i]?.input ?? -1);
+      return {
+        after: value,
+        before: found[i] ?? inner.zerosLike(haveOneShape(value, state) ? value : state),
+      };
+    }),
     stacked,
     slices: found.slice(slicesFrom, capturesFrom),
     captures: flow.captures.flatMap((captured, i) => {
@@ -81,6 +88,12 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
       return [{ captured, before, after: inner.add(before, part) }];
     }),
   };
+}
+
+/** Whether two tensors are known to have the same shape. */
+export function haveOneShape(left: Value, right: Value): boolean {
+  const [one, other] = [left.tensorType?.shape, right.tensorType?.shape];
+  return one !== undefined && other !== undefined && shapesEqual(one, other);
 }
 
 /** Whether a value of a body has the same shape in every run of it: one made of sizes that are known around it. */

@@ -1,13 +1,9 @@
 /** Results of the iterations of a body along a new axis: as types, as arrays, and as values of copies. */
 import { InternalError } from "../../diagnostics/define.ts";
-import { operatorErrors } from "../../diagnostics/operator.ts";
 import type { Dim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { staticShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
-import type { OpBuilder } from "../builder.ts";
-import { dtypeOf, rankOf } from "../facts.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import type { Inferred } from "../record.ts";
 import { concatenate } from "./rearrange.ts";
@@ -19,22 +15,6 @@ export function stackedType(node: Node, output: Value, axis: number, length: Dim
   if (type?.shape === undefined) return type;
   const at = axisOf(node, axis, type.shape.length + 1);
   return tensorType(type.dtype, type.shape.toSpliced(at, 0, length));
-}
-
-/** Results of all copies along their new axis; without any copy an empty tensor of the type of the result. */
-export function joinCopies(
-  b: OpBuilder,
-  node: Node,
-  stack: readonly Value[],
-  axis: number,
-  output: Value | null | undefined,
-): Value | null {
-  const [first] = stack;
-  if (first !== undefined) return b.concat(stack, axisOf(node, axis, rankOf(first)));
-  if (output == null) return null;
-  const shape = staticShape(output.tensorType?.shape);
-  if (shape === undefined) throw operatorErrors.E_UNKNOWN_SIZE(node, "the sizes of a result of no iteration");
-  return b.expand(b.scalar(0, dtypeOf(output)), b.ints(shape));
 }
 
 /** Adds the result of one iteration. */
