@@ -106,6 +106,64 @@ describe("QuantizeLinear and DequantizeLinear around", () => {
   });
 });
 
+const columns = `<int8[4,3] w = {-2, 9, 8, -5, 2, 6, 9, -7, -9, 6, -1, 8}, float[3] ws = {0.1, 0.2, 0.3}, int8[3] wz = {1, 0, -2}, int8 z = {2}, float b = {0.5}>`;
+
+describe("weights of whole numbers, data quantised as it comes", () => {
+  it.each([
+    ["a zero point", "MatMulInteger (q, w, xz, z)"],
+    ["a zero point for each column", "MatMulInteger (q, w, xz, wz)"],
+    ["no zero point of the weights", "MatMulInteger (q, w, xz)"],
+  ])("MatMulInteger with %s", async (_, product) => {
+    await checkPath({
+      text: `f (float[2,5,4] x) => (float[2,5,3] y) ${columns} {
+        q, s, xz = DynamicQuantizeLinear (x)
+        i = ${product} r = Cast <to = 1> (i) t = Mul (s, ws) m = Mul (r, t) y = Add (m, b)
+      }`,
+    });
+  });
+
+  it("ConvInteger", async () => {
+    await checkPath({
+      text: `f (float[1,2,5,5] x) => (float[1,2,3,3] y) <int8[2,2,3,3] w = {-2, -3, 6, 8, 8, 6, 3, -5, -2, -5, 7, 3, -9, -7, -4, 9, -8, 0, -9, -1, 6, 3, 4, 3, 9, 5, -5, 2, -6, -8, -5, 6, -3, -1, 4, 0}, int8 z = {3}, float[1,2,1,1] ws = {0.1, 0.2}> {
+        q, s, xz = DynamicQuantizeLinear (x)
+        i = ConvInteger <pads = [1, 1, 1, 1], strides = [2, 2], kernel_shape = [3, 3]> (q, w, xz, z)
+        r = Cast <to = 1> (i) t = Mul (s, ws) y = Mul (r, t)
+      }`,
+    });
+  });
+
+  it("MatMulInteger of two activations", async () => {
+    await checkPath({
+      text: `f (float[2,4] x, float[4,3] w) => (float[2,3] y) {
+        q, s, xz = DynamicQuantizeLinear (x) p, t, wz = DynamicQuantizeLinear (w)
+        i = MatMulInteger (q, p, xz, wz) r = Cast <to = 1> (i) u = Mul (s, t) y = Mul (r, u)
+      }`,
+    });
+  });
+});
+
+describe("operators that give quantised numbers again", () => {
+  const linear = `<float s = {0.1}, uint8 z = {128}, float t = {0.3}, uint8 o = {120}, int8[4,3] w = {4, 7, 3, 9, 2, 8, 9, 4, 9, -2, 1, -9}, float[3] ws = {0.1, 0.2, 0.3}, int8[3] wz = {1, 0, -2}>`;
+  it("QLinearMatMul", async () => {
+    await checkPath({
+      text: `f (float[2,4] x) => (float[2,3] y) ${linear} {
+        q = QuantizeLinear (x, s, z) p = QLinearMatMul (q, s, z, w, ws, wz, t, o) y = DequantizeLinear (p, t, o)
+      }`,
+    });
+  });
+
+  it("QLinearConv", async () => {
+    const constants = `<float s = {0.1}, uint8 z = {128}, float t = {0.4}, uint8 o = {120}, int8[2,2,3,3] w = {-1, -4, 1, 8, 9, 9, -6, -3, 9, -1, 0, -6, -7, 6, 6, -7, 2, -7, 4, -5, -9, 0, 4, 4, -6, -8, -8, 3, 9, 1, 8, -1, 7, -2, -8, 0}, float[2] ws = {0.1, 0.2}, int8[2] wz = {0, 0}, int32[2] b = {30, -40}>`;
+    await checkPath({
+      text: `f (float[1,2,5,5] x) => (float[1,2,5,5] y) ${constants} {
+        q = QuantizeLinear (x, s, z)
+        p = QLinearConv <pads = [1, 1, 1, 1], kernel_shape = [3, 3]> (q, s, z, w, ws, wz, t, o, b)
+        y = DequantizeLinear (p, t, o)
+      }`,
+    });
+  });
+});
+
 describe("what was cut", () => {
   const text = `${opset}f (float[9] x) => (float[9] y) <float s = {0.5}, int8 z = {100}> {
     q = QuantizeLinear (x, s, z) y = DequantizeLinear (q, s, z)

@@ -1,7 +1,7 @@
 /** Arithmetic on quantized arrays: zero points, scales, and rounding back to narrow integers. */
 import { isSmallFloat, largestSmallFloat, roundToSmallFloat } from "../../formats/small-floats.ts";
 import { bitsOf, type DType } from "../../ir/dtype.ts";
-import { fromNumbers, NDArray } from "../ndarray.ts";
+import { NDArray } from "../ndarray.ts";
 import { convertElements } from "./convert.ts";
 import { mapPair } from "./elementwise.ts";
 import { type ScaleAxis, scaleOffsets } from "./quantize-axis.ts";
@@ -26,8 +26,8 @@ export function scaled(x: NDArray, scale: NDArray, along: Along): NDArray {
   return mapPair(x, by, { numbers: (a, b) => a * b }, { exact: true });
 }
 
-/** `round(x / scale) + zero`, to even, cut at the bounds of the type. */
-export function saturate(x: NDArray, scale: NDArray, zero: NDArray, along: Along): NDArray {
+/** `round(x / scale) + zero`, to even, cut at the bounds of the type; not rounded where `exact`. */
+export function saturate(x: NDArray, scale: NDArray, zero: NDArray, along: Along, exact: boolean): NDArray {
   const { dtype } = zero;
   const divided = mapPair(
     x,
@@ -35,7 +35,7 @@ export function saturate(x: NDArray, scale: NDArray, zero: NDArray, along: Along
     { numbers: (a, b) => a / b },
     { exact: true },
   );
-  const rounded = divided.numbers.map(roundToEven);
+  const rounded = exact ? divided.numbers : divided.numbers.map(roundToEven);
   const offset = spread(convertElements(zero, "float64"), along, x.rank);
   const sums = mapPair(
     new NDArray("float64", x.shape, rounded),
@@ -44,11 +44,8 @@ export function saturate(x: NDArray, scale: NDArray, zero: NDArray, along: Along
     { exact: true },
   );
   const [least, most] = boundsOf(dtype);
-  return fromNumbers(
-    dtype,
-    x.shape,
-    sums.numbers.map((value) => Math.min(most, Math.max(least, value))),
-  );
+  const cut = sums.numbers.map((value) => Math.min(most, Math.max(least, value)));
+  return new NDArray(dtype, x.shape, cut);
 }
 
 /** Operands and attributes of QuantizeLinear and DequantizeLinear that say what the numbers mean. */
