@@ -31,6 +31,7 @@ import * as losses from "./losses.ts";
 import * as matmul from "./matmul.ts";
 import * as melWeight from "./mel-weight.ts";
 import * as multiHeadAttention from "./multi-head-attention.ts";
+import * as packedWeights from "./packed-weights.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
 import * as power from "./power.ts";
@@ -99,6 +100,7 @@ export const families = [
   matmul,
   melWeight,
   multiHeadAttention,
+  packedWeights,
   pad,
   pool,
   power,
