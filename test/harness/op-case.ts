@@ -33,6 +33,8 @@ export interface OperandSpec {
 export interface OpCase {
   readonly op: string;
   readonly domain?: string;
+  /** Version of `domain` where that is not ai.onnx; 1 where it is left out. */
+  readonly domainVersion?: number;
   /** 20 where it is left out. */
   readonly opset?: number;
   /** null where an optional operand is left out. */
@@ -63,7 +65,7 @@ export interface BuiltCase {
 export function buildCase(spec: OpCase, naming: Naming, seed = 1): BuiltCase {
   const opset = spec.opset ?? 20;
   const model = new Model({ irVersion: opset > 22 ? 11 : 10, opsets: [["", opset]] });
-  if (spec.domain !== undefined) model.opsets.set(spec.domain, 1);
+  if (spec.domain !== undefined) model.opsets.set(spec.domain, spec.domainVersion ?? 1);
   const { graph } = model;
   const random = new Random(seed);
   const feeds: Environment = new Map();

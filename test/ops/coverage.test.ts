@@ -9,24 +9,48 @@ import { holdsFloats, type OperatorFacts, operators } from "./operator-list.ts";
 /** Operators that are not written yet. Whoever writes one takes its name out. */
 const missing = new Set(
   `
-  AffineGrid BitCast CausalConvWithState Col2Im ConcatFromSequence DeformConv Det
-  GlobalLpPool GridSample ImageDecoder LinearAttention LpPool MaxRoiPool MaxUnpool
-  NonMaxSuppression Optional OptionalGetElement OptionalHasElement RoiAlign
-  SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength SequenceMap
-  SplitToSequence StringNormalizer StringSplit SwiGLU TensorScatter TfIdfVectorizer 
-  ai.onnx.ml.ArrayFeatureExtractor ai.onnx.ml.Binarizer ai.onnx.ml.CastMap ai.onnx.ml.CategoryMapper
-  ai.onnx.ml.DictVectorizer ai.onnx.ml.FeatureVectorizer ai.onnx.ml.Imputer ai.onnx.ml.LabelEncoder
-  ai.onnx.ml.LinearClassifier ai.onnx.ml.LinearRegressor ai.onnx.ml.Normalizer ai.onnx.ml.OneHotEncoder
-  ai.onnx.ml.SVMClassifier ai.onnx.ml.SVMRegressor ai.onnx.ml.Scaler ai.onnx.ml.TreeEnsemble
-  ai.onnx.ml.TreeEnsembleClassifier ai.onnx.ml.TreeEnsembleRegressor ai.onnx.ml.ZipMap
-  ai.onnx.preview.FlexAttention ai.onnx.preview.training.Adagrad ai.onnx.preview.training.Adam
-  ai.onnx.preview.training.Gradient ai.onnx.preview.training.Momentum
+  AffineGrid
+  BitCast
+  CausalConvWithState
+  Col2Im
+  ConcatFromSequence
+  DeformConv
+  Det
+  GlobalLpPool
+  ImageDecoder
+  LinearAttention
+  LpPool
+  MaxRoiPool
+  MaxUnpool
+  NonMaxSuppression
+  Optional
+  OptionalGetElement
+  OptionalHasElement
+  RoiAlign
+  SequenceAt
+  SequenceConstruct
+  SequenceEmpty
+  SequenceErase
+  SequenceInsert
+  SequenceLength
+  SequenceMap
+  SplitToSequence
+  SwiGLU
+  TensorScatter
+  ai.onnx.preview.FlexAttention
   `.match(/\S+/g),
 );
 
 /** Operators that take and give floats and yet have no gradient, each with the fact that it follows from. */
 const undifferentiable: Readonly<Record<string, string>> = {
   Bernoulli: "a draw",
+  "ai.onnx.ml.CastMap": "a map, whose gradient no operator could write",
+  "ai.onnx.ml.DictVectorizer": "a map, whose gradient no operator could write",
+  "ai.onnx.ml.ZipMap": "a map, whose gradient no operator could read",
+  "ai.onnx.preview.training.Adagrad": "a step of training",
+  "ai.onnx.preview.training.Adam": "a step of training",
+  "ai.onnx.preview.training.Gradient": "it speaks of nodes elsewhere",
+  "ai.onnx.preview.training.Momentum": "a step of training",
   If: "not written yet",
 };
 
@@ -39,7 +63,10 @@ function qualifiedName({ domain, name }: OperatorFacts): string {
 test.each(named)("%s has a record with the versions of its schema", (name, { domain, ...facts }) => {
   const op = lookupOp(domain, facts.name);
   if (missing.has(name)) {
-    expect(op, `${name} is there now: take it out of the list of missing ones in this file`).toBeUndefined();
+    expect(
+      op?.type,
+      `${name} is there now: take it out of the list of missing ones in this file`,
+    ).toBeUndefined();
     return;
   }
   expect(op?.versions).toEqual(facts.versions.map(({ since }) => since));

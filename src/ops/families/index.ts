@@ -30,11 +30,18 @@ import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
 import * as matmul from "./matmul.ts";
 import * as melWeight from "./mel-weight.ts";
+import * as mlEncode from "./ml-encode.ts";
+import * as mlFeatures from "./ml-features.ts";
+import * as mlLinear from "./ml-linear.ts";
+import * as mlMaps from "./ml-maps.ts";
+import * as mlSupportVectors from "./ml-support-vectors.ts";
+import * as mlTrees from "./ml-trees.ts";
 import * as multiHeadAttention from "./multi-head-attention.ts";
 import * as packedWeights from "./packed-weights.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
 import * as power from "./power.ts";
+import * as previewTraining from "./preview-training.ts";
 import * as quantize from "./quantize.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
 import * as random from "./random.ts";
@@ -99,11 +106,18 @@ export const families = [
   losses,
   matmul,
   melWeight,
+  mlEncode,
+  mlFeatures,
+  mlLinear,
+  mlMaps,
+  mlSupportVectors,
+  mlTrees,
   multiHeadAttention,
   packedWeights,
   pad,
   pool,
   power,
+  previewTraining,
   quantize,
   quantizedLinear,
   random,
