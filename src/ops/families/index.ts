@@ -18,6 +18,7 @@ import * as cumulative from "./cumulative.ts";
 import * as dropout from "./dropout.ts";
 import * as einsum from "./einsum.ts";
 import * as elementwise from "./elementwise.ts";
+import * as embedNorm from "./embed-norm.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
 import * as fourier from "./fourier.ts";
@@ -94,6 +95,7 @@ export const families = [
   dropout,
   einsum,
   elementwise,
+  embedNorm,
   expand,
   extremum,
   fourier,
