@@ -1,6 +1,8 @@
 /** RNN, GRU and LSTM: every attribute that changes the formula, every operand that may be left out. */
 import { describe, expect, test } from "vitest";
+import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { type AttributeLike, floatAttribute } from "../../src/ir/attribute.ts";
+import { OpBuilder } from "../../src/ops/builder.ts";
 import { permuteAxes } from "../../src/ops/kernels/rearrange.ts";
 import { type CheckOptions, checkOp } from "../harness/check-op.ts";
 import { buildCase, evaluateCase, type OpCase, type OperandSpec } from "../harness/op-case.ts";
@@ -55,7 +57,7 @@ function caseOf(op: Kind, parts: Parts = {}): OpCase {
 }
 
 const check = (description: string, op: Kind, parts: Parts, options: CheckOptions = {}): void =>
-  checkOp(description, caseOf(op, parts), { namings: ["static"], ...options });
+  checkOp(description, caseOf(op, parts), options);
 
 const layout = { noRuntime: "the runtime has no kernel for layout 1" };
 for (const op of kinds) {
@@ -75,11 +77,13 @@ for (const op of kinds) {
     );
   }
   check(
-    "one step, the other sizes not known",
+    "sizes with names of their own",
     op,
-    { attributes: { direction: "bidirectional" }, seq: 1, lengths: [1, 0], states: true },
-    { namings: ["shared", "separate"] },
+    { attributes: { direction: "bidirectional" }, lengths: [1, 3], states: true },
+    { namings: ["separate"] },
   );
+  check("one step", op, { seq: 1, states: true });
+  check("gradient of the gradient", op, { states: true }, { namings: ["shared"], twice: true });
   check("a row without steps", op, { lengths: [0, 2], states: true });
   check("clip", op, { attributes: { clip: floatAttribute(0.4) }, states: true });
   check(
@@ -155,6 +159,18 @@ describe("batches first", () => {
     expect(got.map(({ shape }) => shape)).toEqual(wanted.map(({ shape }) => shape));
     expect(got.map((y) => y.toNumbers())).toEqual(wanted.map((y) => y.toNumbers()));
   });
+});
+
+test("what nobody differentiates stays the runtime's operator", () => {
+  const { model, outputs } = buildCase(caseOf("LSTM"), "shared");
+  const { graph } = model;
+  const [y] = outputs;
+  if (y === undefined) throw new Error("the network has no result");
+  const w = graph.addInput({ type: y.type });
+  const scaled = new OpBuilder({ graph }, 22).mul(y, w);
+  const seed = { value: scaled, gradient: graph.addInput({ type: y.type }) };
+  expect(differentiate(graph, [seed], [w], 22)).not.toContain(undefined);
+  expect([...graph.nodes()].map(({ op }) => op)).toEqual(["LSTM", "Mul", "Mul"]);
 });
 
 describe("attributes that do not fit", () => {
