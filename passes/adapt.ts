@@ -1,10 +1,12 @@
 /** Lets the chosen method rewrite the modules that its options target. */
 import { z } from "zod";
-import { attachAdapter } from "../src/adapt/attach.ts";
+import { attachTo } from "../src/adapt/attach.ts";
 import type { Adapter, BoundAdapter } from "../src/adapt/define.ts";
+import { bareKeyPrefix, keyPrefix } from "../src/adapt/parameters.ts";
+import { choosePlaces } from "../src/adapt/places.ts";
 import { adapterNames, findAdapter } from "../src/adapt/registry.ts";
 import { findBaseParameters, trainBaseParameters } from "../src/adapt/saved.ts";
-import { basePath, selectSites } from "../src/adapt/select.ts";
+import { basePath } from "../src/adapt/select.ts";
 import { targetOptions } from "../src/adapt/targets.ts";
 import { findHead, findSites } from "../src/analysis/sites.ts";
 import { adaptErrors } from "../src/diagnostics/adapt.ts";
@@ -40,7 +42,7 @@ export default definePass({
     const sites = findSites(graph);
     const logits = logitsOutput(graph);
     const head = logits === undefined ? undefined : findHead(sites, logits);
-    const chosen = selectSites(adapter, shared, { sites, head, model: options.name });
+    const chosen = choosePlaces(graph, adapter, shared, { sites, head, model: options.name });
     for (const text of chosen.remarks) remark(text);
     const parameters = findBaseParameters(graph, sites);
     const { bias } = shared;
@@ -48,10 +50,11 @@ export default definePass({
       modules: shared.modules_to_save ?? [],
       bias: bias === "none" || bias === "all" ? bias : "adapted",
       adapted: new Set(chosen.sites.map(basePath)),
+      prefix: adapter.structure?.bare === true ? bareKeyPrefix : keyPrefix,
       opset,
     });
     const dropout = new Dropout();
-    attachAdapter(graph, adapter, chosen.sites, {
+    attachTo(graph, adapter, chosen, {
       opset,
       seed: options.seed,
       ...(options.training ? { dropout: (b, x, p) => dropout.apply(b, x, p) } : {}),

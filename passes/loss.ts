@@ -3,12 +3,14 @@ import { z } from "zod";
 import { takePenalties } from "../src/adapt/penalty.ts";
 import { nearNames } from "../src/diagnostics/define.ts";
 import { trainingErrors } from "../src/diagnostics/training.ts";
+import { subDims } from "../src/ir/dim.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { setRole } from "../src/ir/role.ts";
+import { setRole, virtualOf } from "../src/ir/role.ts";
 import { shapesConflict } from "../src/ir/shape.ts";
 import { formatType, type TensorType, tensorType } from "../src/ir/type.ts";
 import type { Value } from "../src/ir/value.ts";
 import { OpBuilder } from "../src/ops/builder.ts";
+import { dtypeOf } from "../src/ops/facts.ts";
 import { definePass } from "../src/pass/define.ts";
 import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
 import { floatOutputs, logitsOutput } from "../src/training/tasks.ts";
@@ -52,8 +54,12 @@ export default definePass({
         graph,
         b,
         logits: scores,
-        label: (field, dtype, shape) =>
-          setRole(labelInput(graph, field, tensorType(dtype, shape)), "label", { field }),
+        label: (field, dtype, shape, ignored) => {
+          const virtual = ignored === undefined ? 0 : virtualOf(output);
+          const own = shape.map((dim, axis) => (axis === 1 ? subDims(dim, virtual) : dim));
+          const input = setRole(labelInput(graph, field, tensorType(dtype, own)), "label", { field });
+          return ignored === undefined ? input : padded(b, input, virtual, ignored);
+        },
       });
     });
     stat("terms", terms.length);
@@ -66,7 +72,7 @@ export default definePass({
     for (const input of graph.inputs)
       if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });
     for (const output of graph.outputs)
-      setRole(output, judged.includes(output) && !many ? "logits" : "output");
+      setRole(output, judged.includes(output) && !many ? "logits" : "output", virtualFact(output));
     addOutput(total, "loss");
     addOutput(count, "tokens");
     return true;
@@ -79,6 +85,18 @@ export default definePass({
     }
   },
 });
+
+/** Labels with those of virtual tokens in front. */
+function padded(b: OpBuilder, labels: Value, count: number, label: number): Value {
+  if (count === 0) return labels;
+  const shape = b.concat([b.unsqueeze(b.dim(labels, 0), [0]), b.ints([count])], 0);
+  return b.concat([b.expand(b.scalar(label, dtypeOf(labels)), shape), labels], 1);
+}
+
+function virtualFact(output: Value): { virtual?: string } {
+  const virtual = virtualOf(output);
+  return virtual === 0 ? {} : { virtual: String(virtual) };
+}
 
 /** The model's own input of this name where it fits, since both read the same field of a batch; else a new one. */
 function labelInput(graph: Graph, name: string, type: TensorType): Value {

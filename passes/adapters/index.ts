@@ -3,6 +3,7 @@ import adalora from "./adalora.ts";
 import beft from "./beft.ts";
 import boft from "./boft.ts";
 import c3a from "./c3a.ts";
+import cartridge from "./cartridge.ts";
 import delora from "./delora.ts";
 import fourierft from "./fourierft.ts";
 import gralora from "./gralora.ts";
@@ -14,7 +15,11 @@ import loha from "./loha.ts";
 import lokr from "./lokr.ts";
 import lora from "./lora.ts";
 import miss from "./miss.ts";
+import multitaskPromptTuning from "./multitask-prompt-tuning.ts";
 import oft from "./oft.ts";
+import pTuning from "./p-tuning.ts";
+import prefixTuning from "./prefix-tuning.ts";
+import promptTuning from "./prompt-tuning.ts";
 import randlora from "./randlora.ts";
 import road from "./road.ts";
 import shira from "./shira.ts";
@@ -27,6 +32,7 @@ export const adapters = [
   beft,
   boft,
   c3a,
+  cartridge,
   delora,
   fourierft,
   gralora,
@@ -38,7 +44,11 @@ export const adapters = [
   lokr,
   lora,
   miss,
+  multitaskPromptTuning,
   oft,
+  pTuning,
+  prefixTuning,
+  promptTuning,
   randlora,
   road,
   shira,

@@ -31,7 +31,7 @@ export default defineLoss({
   summary: "Mean negative log-likelihood of the labelled class",
   options,
   build: ({ logits, label, b, options: o }) => {
-    const ids = label(o.labels, "int64", shapeOf(logits).slice(0, -1));
+    const ids = label(o.labels, "int64", shapeOf(logits).slice(0, -1), o.ignore_index);
     const [scores, wanted] = o.shift ? shifted(b, logits, ids) : [logits, ids];
     const logp = b.op("LogSoftmax", [scores], { axis: -1 });
     const counts = b.not(b.equal(wanted, b.int(o.ignore_index)));

@@ -1,5 +1,5 @@
 /** Rewrites sites into adapter-augmented subgraphs: the part of `adapt` that is the same for every method. */
-import type { Site } from "../analysis/sites.ts";
+import type { AnySite, Site } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -7,18 +7,34 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
-import type { BoundAdapter, Merged, ParameterSpec } from "./define.ts";
-import { addParameter, keyOf } from "./parameters.ts";
+import { attachPrompts, attachToAttention } from "./attach-structure.ts";
+import { type AttachOptions, toolsOf } from "./attach-tools.ts";
+import type { BoundAdapter, Merged } from "./define.ts";
+import { addParameters } from "./parameters.ts";
 import { markPenalty } from "./penalty.ts";
+import type { Places } from "./places.ts";
 import { basePath } from "./select.ts";
 
-/** What attaching needs beside sites and method. */
-export interface AttachOptions {
-  readonly opset: number;
-  /** Seed of the starting values. */
-  readonly seed: number;
-  /** Builds dropout in the training graph; absent in every other, where dropout is the identity. */
-  readonly dropout?: (b: OpBuilder, x: Value, p: number) => Value;
+/** Attaches a method to the places that were chosen for it. */
+export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, options: AttachOptions): void {
+  if (places.kind === "modules") {
+    attachAdapter(graph, adapter, places.sites, options);
+    return;
+  }
+  const { method, sites, streams } = places;
+  const shared = addParameters(graph, adapter.shared(sites), undefined, options.seed);
+  const start = graph.first;
+  const common = {
+    ...shared,
+    ...method.derive(shared, toolsOf(new OpBuilder({ graph, before: start }, options.opset), options)),
+  };
+  const paramsOf = (site: AnySite): Record<string, Value> => ({
+    ...common,
+    ...addParameters(graph, adapter.parameters(site), basePath(site), options.seed),
+  });
+  const at = { graph, start, streams, paramsOf, options };
+  if (places.kind === "prompt") attachPrompts(places.method, places.sites, at);
+  else attachToAttention(places.method, places.sites, at);
 }
 
 /** Adapts every site in place. Several calls of one module share its parameters. */
@@ -46,40 +62,28 @@ export function attachAdapter(
   graph.addOutput(penalty);
 }
 
-function addParameters(
-  graph: Graph,
-  specs: Readonly<Record<string, ParameterSpec>>,
-  path: string | undefined,
-  seed: number,
-): Record<string, Value> {
-  return Object.fromEntries(
-    Object.entries(specs).map(([name, spec]) => [name, addParameter(graph, keyOf(spec, path), spec, seed)]),
-  );
-}
-
 /** Gives the adapted output. */
 function attachToSite(
   graph: Graph,
   adapter: BoundAdapter,
   site: Site,
   params: Record<string, Value>,
-  { opset, dropout }: AttachOptions,
+  options: AttachOptions,
 ): Value {
   const last = site.y.producer;
   if (last === undefined) throw new InternalError(`site "${site.path}" yields no result of a node`);
-  const b = new OpBuilder({ graph, before: last.next }, opset);
+  const b = new OpBuilder({ graph, before: last.next }, options.opset);
   b.source = site.node;
   // Readers before the rewrite: what the adapter itself builds must go on reading the base output.
   const readers = new Set(site.y.uses);
   const adapted = adapter.build({
+    ...toolsOf(b, options),
     site,
     x: site.x,
     y: site.y,
     params,
-    b,
     weight: () => torchWeight(b, site),
     base: (x, weights = {}) => applyBase(b, site, x, weights),
-    dropout: (x, p) => (p > 0 && dropout !== undefined ? dropout(b, x, p) : x),
   });
   const name = site.y.name;
   site.y.replaceUses(adapted, (use) => !readers.has(use));

@@ -1,9 +1,13 @@
 /** The adapter contract: everything that a fine-tuning method says of itself, in one record per file. */
 import type { z } from "zod";
-import type { Site, SiteKind } from "../analysis/sites.ts";
+import type { AnySite, AnySiteKind, Site, SiteKind } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
+import type { Dim } from "../ir/dim.ts";
+import type { DType } from "../ir/dtype.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
+import type { Structure } from "./define-structure.ts";
 import type { Initializer } from "./initializers.ts";
 
 /** A tensor that a method adds to a site. */
@@ -14,8 +18,13 @@ export interface ParameterSpec {
   readonly init: Initializer;
   /** False for tensors that the method needs but does not train; true where absent. */
   readonly trainable?: boolean;
-  /** False for untrained tensors that PEFT redraws instead of saving them; true where absent. */
+  /**
+   * False for tensors that PEFT's checkpoints do not hold: untrained ones that it redraws, trained ones of which it saves only
+   * what they make. True where absent.
+   */
   readonly saved?: boolean;
+  /** Whether the key stands in a checkpoint as it is, without the prefix that PEFT's wrappers give. */
+  readonly bare?: boolean;
   /** Element type of an untrained tensor, float32 where absent; `init` gives whole numbers for the other. */
   readonly dtype?: "float32" | "int32";
   /** Group for optimizers that treat groups differently, such as LoRA+. */
@@ -38,12 +47,25 @@ export interface SiteView<T extends SiteKind = SiteKind> {
   readonly base: (x: Value, weights?: Merged) => Value;
 }
 
+/** A further field of a batch, such as the task of each row. */
+export interface FieldSpec {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  /** Integers lie below this. */
+  readonly below?: number;
+}
+
+/** Gives an input that the runner feeds from a field of the batch. */
+export type BatchField = (spec: FieldSpec) => Value;
+
 export interface BuildContext<O, K extends string, T extends SiteKind = SiteKind> extends SiteView<T> {
   readonly params: Readonly<Record<K, Value>>;
   readonly options: O;
   readonly b: OpBuilder;
   /** Element-wise dropout with probability `p` in the training graph; the identity in every other. */
   readonly dropout: (x: Value, p: number) => Value;
+  readonly field: BatchField;
 }
 
 export interface MergeContext<O, K extends string, T extends SiteKind = SiteKind> {
@@ -107,8 +129,13 @@ export interface AdapterSpec<
   ) => Value | undefined;
   /** The adapted output of a site. */
   readonly build: (context: BuildContext<z.output<S>, K | H, T>) => Value;
-  /** The same as weights; a reason where that is not possible. */
-  readonly merge: (context: MergeContext<z.output<S>, K | H, T>) => Merged | string;
+  /** The same as weights; a reason where that is not possible, for some sites or for all. */
+  readonly merge: string | ((context: MergeContext<z.output<S>, K | H, T>) => Merged | string);
+  /**
+   * Whether an output layer whose weight is the table of an adapted embedding is adapted with it, by the same tensors: its site
+   * then has the embedding's path in `tiedTo`.
+   */
+  readonly tied?: boolean;
 }
 
 /** A method with the names of its parameters erased: what shared code works with. */
@@ -120,7 +147,7 @@ export interface Adapter<S extends z.ZodObject = z.ZodObject> {
   readonly paper: string;
   readonly options: S;
   readonly peftConfig: Readonly<Record<string, unknown>>;
-  readonly sites: readonly SiteKind[];
+  readonly sites: readonly AnySiteKind[];
   bind(options: unknown): BoundAdapter;
 }
 
@@ -131,12 +158,19 @@ export interface BoundAdapter {
   /** Parsed options under PEFT's names, defaults included. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly peftConfig: Readonly<Record<string, unknown>>;
-  readonly sites: readonly SiteKind[];
+  readonly sites: readonly AnySiteKind[];
   readonly identityAtStart: boolean;
+  readonly tied: boolean;
+  /** What a method of prompts or attention does beyond modules; undefined for all others. */
+  readonly structure: Structure | undefined;
   /** Whether a site can be adapted; a reason where not, be it the kind. */
-  accepts(site: Site): true | string;
-  parameters(site: Site): Readonly<Record<string, ParameterSpec>>;
-  shared(sites: readonly Site[]): Readonly<Record<string, ParameterSpec>>;
+  accepts(site: AnySite): true | string;
+  parameters(site: AnySite): Readonly<Record<string, ParameterSpec>>;
+  shared(sites: readonly AnySite[]): Readonly<Record<string, ParameterSpec>>;
+  /** What a checkpoint holds beside the saved tensors: what is made of shared tensors that are not saved. */
+  checkpoint(params: Readonly<Record<string, Value>>, b: OpBuilder): Readonly<Record<string, Value>>;
+  /** The reverse, where it can be done: trained tensors from a checkpoint's. */
+  restore(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor>;
   penalty(params: readonly Readonly<Record<string, Value>>[], b: OpBuilder): Value | undefined;
   build(context: Omit<BuildContext<unknown, string>, "options">): Value;
   merge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
@@ -154,8 +188,8 @@ export function defineAdapter<
   H extends string = never,
 >(spec: AdapterSpec<S, K, T, H>): Adapter<S> {
   const { name, peftType, summary, formula, paper, options: schema, peftConfig, sites } = spec;
-  const takes = (site: Site): site is SiteOf<T> => sites.some((kind) => kind === site.kind);
-  const own = (site: Site): SiteOf<T> => {
+  const takes = (site: AnySite): site is SiteOf<T> => sites.some((kind) => kind === site.kind);
+  const own = (site: AnySite): SiteOf<T> => {
     if (takes(site)) return site;
     throw new InternalError(`${name} was given "${site.path}", which is of kind ${site.kind}`);
   };
@@ -170,7 +204,7 @@ export function defineAdapter<
     sites,
     bind(given) {
       const options = schema.parse(given);
-      const optionsAt = (site: Site): z.output<S> => spec.optionsFor?.(options, site.path) ?? options;
+      const optionsAt = (site: AnySite): z.output<S> => spec.optionsFor?.(options, site.path) ?? options;
       return {
         name,
         peftType,
@@ -178,6 +212,10 @@ export function defineAdapter<
         peftConfig,
         sites,
         identityAtStart: spec.identityAtStart(options),
+        tied: spec.tied ?? false,
+        structure: undefined,
+        checkpoint: () => ({}),
+        restore: (tensors) => tensors,
         accepts: (site) =>
           takes(site) ? (spec.accepts?.(site, optionsAt(site)) ?? true) : `it is of kind ${site.kind}`,
         parameters: (site) => spec.parameters(own(site), optionsAt(site)),
@@ -186,7 +224,9 @@ export function defineAdapter<
         build: (context) =>
           spec.build({ ...context, site: own(context.site), options: optionsAt(context.site) }),
         merge: (context) =>
-          spec.merge({ ...context, site: own(context.site), options: optionsAt(context.site) }),
+          typeof spec.merge === "string"
+            ? spec.merge
+            : spec.merge({ ...context, site: own(context.site), options: optionsAt(context.site) }),
       };
     },
   };

@@ -74,6 +74,8 @@ export interface SavedOptions {
   readonly bias: "none" | "all" | "adapted";
   /** Base paths of adapted sites: their biases get the infix `base_layer`. */
   readonly adapted: ReadonlySet<string>;
+  /** What keys begin with; that of wrapped models where absent. */
+  readonly prefix?: string;
   readonly opset: number;
 }
 
@@ -93,12 +95,15 @@ export function trainBaseParameters(
   return keys;
 }
 
-function trainedKey(parameter: BaseParameter, { modules, bias, adapted }: SavedOptions): string | undefined {
+function trainedKey(
+  parameter: BaseParameter,
+  { modules, bias, adapted, prefix = keyPrefix }: SavedOptions,
+): string | undefined {
   const { module, name } = parameter;
-  if (isInsideSaved(modules, module)) return `${keyPrefix}${module}.${name}`;
+  if (isInsideSaved(modules, module)) return `${prefix}${module}.${name}`;
   if (name !== "bias" || bias === "none") return undefined;
-  if (adapted.has(module)) return `${keyPrefix}${module}.base_layer.bias`;
-  return bias === "all" ? `${keyPrefix}${module}.bias` : undefined;
+  if (adapted.has(module)) return `${prefix}${module}.base_layer.bias`;
+  return bias === "all" ? `${prefix}${module}.bias` : undefined;
 }
 
 function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { opset }: SavedOptions): void {
@@ -150,4 +155,12 @@ export function transposedTensor(tensor: Tensor): Tensor {
     return to;
   };
   return new Tensor(tensor.dtype, [columns, rows], { kind: "lazy", compute }, { name: tensor.name });
+}
+
+/** Rows of a tensor as one of its own, read when its elements are. */
+export function rowsOf(tensor: Tensor, from: number, to = tensor.dims[0] ?? 0): Tensor {
+  const [rows = 0, ...rest] = tensor.dims;
+  const row = tensor.byteLength / Math.max(1, rows);
+  const compute = (): Uint8Array => tensor.bytes().subarray(from * row, to * row);
+  return new Tensor(tensor.dtype, [to - from, ...rest], { kind: "lazy", compute }, { name: tensor.name });
 }

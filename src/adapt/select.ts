@@ -1,5 +1,5 @@
 /** Chooses the sites that a method adapts, and says why where there is none. */
-import type { Site } from "../analysis/sites.ts";
+import type { AnySite, Site } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { nearNames } from "../diagnostics/define.ts";
 import type { BoundAdapter } from "./define.ts";
@@ -88,7 +88,7 @@ function selectAllLinear(
 }
 
 /** Path without the number that tells several calls of one module apart. */
-export function basePath(site: Site): string {
+export function basePath(site: AnySite): string {
   return site.path.replace(/#\d+$/, "");
 }
 

@@ -5,8 +5,10 @@ import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { opOf } from "../ops/registry.ts";
+import type { AttentionSite } from "./attention-sites.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
 import { normSite } from "./norm-site.ts";
+import type { PromptSite } from "./token-streams.ts";
 
 /** How the file stores a weight relative to PyTorch's layout of the same module. */
 export type StoredAs = "torch" | "transposed";
@@ -23,6 +25,8 @@ export interface SiteParameter {
 interface SiteBase {
   /** PyTorch module path, such as `model.layers.0.self_attn.q_proj`; unique among sites of one model. */
   readonly path: string;
+  /** Path of the embedding whose table is this site's weight, where a method adapts both with the same tensors. */
+  readonly tiedTo?: string;
   /** Node that multiplies, convolves, gathers or normalizes. */
   readonly node: Node;
   /** What the module reads. */
@@ -71,6 +75,11 @@ export type LayerSite = LinearSite | ConvSite | EmbeddingSite;
 export type Site = LayerSite | NormSite;
 
 export type SiteKind = Site["kind"];
+
+/** A module, or a place that is none: where token embeddings enter, an attention block. */
+export type AnySite = Site | PromptSite | AttentionSite;
+
+export type AnySiteKind = AnySite["kind"];
 
 /** Every site of a graph, in execution order. Sites whose path cannot be recovered are named after their weight or node. */
 export function findSites(graph: Graph): Site[] {

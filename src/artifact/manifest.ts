@@ -49,6 +49,8 @@ const outputSchema = z.strictObject({
   slices: z.array(sliceSchema).optional(),
   /** For `metric`: what it is, such as `skipped`, `grad_norm`, `tokens`. */
   metric: z.string().optional(),
+  /** For `logits` and `output`: so many positions at the start of the second axis belong to virtual tokens. */
+  virtual: z.int().positive().optional(),
 });
 
 const graphSchema = z.strictObject({

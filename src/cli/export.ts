@@ -1,10 +1,13 @@
 /** `export`: what was trained, in the form that another program reads. */
 import { join } from "node:path";
 import type { Command } from "commander";
+import { checkpointTensors } from "../compile/checkpoint-tensors.ts";
 import { writeOnnxAdapter } from "../compile/export-onnx-adapter.ts";
 import { writePeftFolder } from "../compile/export-peft.ts";
+import { inferenceModel } from "../compile/inference-model.ts";
 import { requireModelName, saveModel, standardStream } from "../compile/model-file.ts";
-import { mergeTrained, type Trained } from "../compile/trained.ts";
+import { runConstantGraph } from "../compile/run-constant.ts";
+import type { Trained } from "../compile/trained.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
 import { peftTaskTypes, taskNames } from "../training/tasks.ts";
 import { plural } from "./numbers.ts";
@@ -90,7 +93,7 @@ const writers: Readonly<Record<ExportOptions["format"], Write>> = {
 };
 
 async function exportMerged(trained: Trained, output: string, terminal: Terminal): Promise<[string]> {
-  const model = await mergeTrained(trained, (done, total) =>
+  const model = await inferenceModel(trained, (done, total) =>
     terminal.progress(`merging ${done} of ${total}`),
   );
   await saveModel(model, output);
@@ -101,7 +104,7 @@ async function exportPeft({ adapter, manifest, tensors }: Trained, folder: strin
   const task = taskNames.find((name) => name === manifest.task.name);
   await writePeftFolder(folder, {
     adapter,
-    tensors,
+    tensors: await checkpointTensors(adapter, tensors, runConstantGraph),
     taskType: task === undefined ? undefined : peftTaskTypes[task],
   });
   return [folder];

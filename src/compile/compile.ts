@@ -73,10 +73,14 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     );
   }
 
+  const start =
+    options.adapter === undefined
+      ? undefined
+      : { ...options.adapter, tensors: plan.adapter.restore(options.adapter.tensors) };
   const build = (training: boolean): Model => {
     const forward = cloneModel(prepared);
     runPasses(forward, [adaptStep(plan, settings, training)], watch);
-    if (options.adapter !== undefined) startFrom(forward.graph, options.adapter);
+    if (start !== undefined) startFrom(forward.graph, start);
     runPasses(forward, [lossStep(plan), ...castSteps(settings)], watch);
     return forward;
   };
@@ -213,8 +217,11 @@ function startFrom(graph: Graph, { file, tensors }: NonNullable<CompileOptions["
   for (const param of [...withRole(graph.inputs, "param"), ...frozen]) {
     const key = roleFact(param, "key") ?? param.name;
     const tensor = tensors.get(key);
-    if (tensor === undefined)
-      throw adaptErrors.E_CHECKPOINT_KEY_MISSING(file, key, nearNames(key, tensors.keys()));
+    if (tensor === undefined) {
+      throw isSavedKey(key)
+        ? adaptErrors.E_CHECKPOINT_KEY_MISSING(file, key, nearNames(key, tensors.keys()))
+        : adaptErrors.E_CHECKPOINT_UNSAVED(file, key);
+    }
     const wanted = param.initializer?.dims ?? [];
     if (wanted.join() !== tensor.dims.join()) {
       throw adaptErrors.E_CHECKPOINT_SHAPE(file, key, `[${wanted}]`, `[${tensor.dims}]`);

@@ -39,8 +39,12 @@ export async function writeOnnxAdapter(trained: Trained, output: string): Promis
   return file;
 }
 
-/** The source model with the adapter attached as for inference; what it keeps as it is comes from the trained state. */
-function adaptedModel(trained: Trained): Model {
+/**
+ * The source model with the adapter attached as for inference; what it keeps as it is comes from the trained state.
+ *
+ * @param edit changes the graph before it is cleaned up.
+ */
+export function adaptedModel(trained: Trained, edit: (model: Model) => void = () => {}): Model {
   const { manifest, tensors } = trained;
   const model = openSource(trained);
   runPasses(model, preparePipeline);
@@ -50,6 +54,7 @@ function adaptedModel(trained: Trained): Model {
   ]);
   const trainedKeys = new Set(withRole(model.graph.inputs, "param").map((input) => roleFact(input, "key")));
   loadStartingValues(model.graph, new Map([...tensors].filter(([key]) => !trainedKeys.has(key))));
+  edit(model);
   runPasses(model, "canonicalize,fold,cse,dce");
   assignNames(model, { nodes: true });
   verifyModel(model);

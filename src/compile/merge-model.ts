@@ -1,6 +1,7 @@
 /** The plain inference model with a trained adapter inside: the source's own graph with other weights. */
 
 import type { BoundAdapter } from "../adapt/define.ts";
+import { notWeights } from "../adapt/define-structure.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
 import { findBaseParameters } from "../adapt/saved.ts";
 import { basePath } from "../adapt/select.ts";
@@ -39,6 +40,8 @@ const mergeOpset = 20;
  */
 export async function mergeModel(source: Model, request: MergeRequest): Promise<Model> {
   const { adapter, paths, tensors, run, onProgress } = request;
+  if (adapter.structure !== undefined)
+    throw adaptErrors.E_MERGE_REFUSED("the model", adapter.name, notWeights);
   const { model, sites } = openForMerging(source, request);
   const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset);
   const results = new Map<Site, ReadonlyMap<string, Tensor>>();

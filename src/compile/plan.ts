@@ -1,10 +1,12 @@
 /** Decides what a request leaves open: the task and its loss, the modules trained whole, the sites. */
 import { z } from "zod";
-import { bindAdapter } from "../../passes/adapt.ts";
+import { bindAdapter, requireAdapter } from "../../passes/adapt.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
-import { basePath, selectSites } from "../adapt/select.ts";
+import { choosePlaces } from "../adapt/places.ts";
+import { basePath } from "../adapt/select.ts";
 import { isAllLinear, targetOptions } from "../adapt/targets.ts";
-import { findHead, findSites, type Site } from "../analysis/sites.ts";
+import { type AnySite, findHead, findSites, type Site } from "../analysis/sites.ts";
+import { isPositionTable } from "../analysis/token-streams.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import {
@@ -34,7 +36,7 @@ export interface TrainingPlan {
   /** Parsed options of the method, modules_to_save as decided. */
   readonly methodOptions: Readonly<Record<string, unknown>>;
   readonly adapter: BoundAdapter;
-  readonly sites: readonly Site[];
+  readonly sites: readonly AnySite[];
   readonly saved: readonly string[];
 }
 
@@ -53,10 +55,14 @@ export function planTraining(model: Model, settings: CompileSettings): TrainingP
   const head = logits === undefined ? undefined : findHead(sites, logits);
   const saved = modulesToSave(settings, choice.task, sites, head);
   const given = settings.method.options;
-  const methodOptions = { ...given, ...(saved === undefined ? {} : { modules_to_save: saved }) };
+  const takesSaved = "modules_to_save" in requireAdapter(settings.method.name).options.shape;
+  const methodOptions = {
+    ...given,
+    ...(saved === undefined || !takesSaved ? {} : { modules_to_save: saved }),
+  };
   const adapter = bindAdapter(settings.method.name, methodOptions);
   const targets = targeting.parse(adapter.options);
-  const selection = selectSites(adapter, targets, { sites, head, model: "the model" });
+  const places = choosePlaces(graph, adapter, targets, { sites, head, model: "the model" });
   const columns = logits?.tensorType?.shape?.at(-1);
   const numLabels = typeof columns === "number" ? columns : undefined;
   return {
@@ -64,21 +70,22 @@ export function planTraining(model: Model, settings: CompileSettings): TrainingP
     reason: "reason" in choice ? choice.reason : undefined,
     loss: planLoss(settings, graph, choice.task, numLabels),
     numLabels,
-    maxPositions: positionRows(sites),
+    maxPositions: positionsLeft(positionRows(sites), adapter),
     methodOptions,
     adapter,
-    sites: selection.sites,
+    sites: places.sites,
     saved: targets.modules_to_save ?? [],
   };
 }
 
-/** Learned positions are embeddings whose path says so, in every exporter's files (`position_embeddings`, `wpe`). */
+/** Virtual tokens take positions from real ones. */
+function positionsLeft(rows: number | undefined, { structure }: BoundAdapter): number | undefined {
+  return rows === undefined ? undefined : rows - (structure?.virtualTokens ?? 0);
+}
+
 function positionRows(sites: readonly Site[]): number | undefined {
   const tables = sites.flatMap((site) =>
-    site.kind === "embedding" &&
-    /(^|[._])(wpe|position|positions|position_embeddings?|embed_positions)$/.test(basePath(site))
-      ? [site.rows]
-      : [],
+    site.kind === "embedding" && isPositionTable(basePath(site)) ? [site.rows] : [],
   );
   return tables.length === 0 ? undefined : Math.min(...tables);
 }

@@ -8,7 +8,7 @@ import {
 } from "../artifact/manifest.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
-import { roleFact, roleOf } from "../ir/role.ts";
+import { roleFact, roleOf, virtualOf } from "../ir/role.ts";
 import type { Value } from "../ir/value.ts";
 import { readSlices } from "../training/flatten.ts";
 
@@ -45,11 +45,13 @@ function describeOutput(value: Value): OutputPort {
   if (role === undefined) throw new InternalError(`output "${value.name}" has no role`);
   const feeds = roleFact(value, "feeds");
   const metric = roleFact(value, "kind");
+  const virtual = virtualOf(value);
   return {
     ...describePort(value),
     role,
     ...(feeds === undefined ? {} : { feeds }),
     ...(metric === undefined ? {} : { metric }),
+    ...(virtual === 0 ? {} : { virtual }),
     ...slicesOf(value),
   };
 }

@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { bindAdapter } from "../../passes/adapt.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
-import { isSavedKey } from "../adapt/parameters.ts";
 import type { GraphManifest, Manifest } from "../artifact/manifest.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import type { Model } from "../ir/model.ts";
@@ -71,7 +70,7 @@ export function mergeTrained(
 
 /** Whether a key of the state is not the optimizer's, whose keys are a parameter's with a slash and a name behind. */
 function isAdapterKey(key: string): boolean {
-  return (isSavedKey(key) || key.startsWith("frozen.")) && !key.includes("/");
+  return !key.includes("/");
 }
 
 /** Checkpoint keys of the parameters that a graph takes, be they inputs of their own or parts of flat ones. */

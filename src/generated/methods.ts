@@ -3,6 +3,7 @@ import adaloraRecord from "../../passes/adapters/adalora.ts";
 import beftRecord from "../../passes/adapters/beft.ts";
 import boftRecord from "../../passes/adapters/boft.ts";
 import c3aRecord from "../../passes/adapters/c3a.ts";
+import cartridgeRecord from "../../passes/adapters/cartridge.ts";
 import deloraRecord from "../../passes/adapters/delora.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
 import graloraRecord from "../../passes/adapters/gralora.ts";
@@ -14,7 +15,11 @@ import lohaRecord from "../../passes/adapters/loha.ts";
 import lokrRecord from "../../passes/adapters/lokr.ts";
 import loraRecord from "../../passes/adapters/lora.ts";
 import missRecord from "../../passes/adapters/miss.ts";
+import multitaskPromptTuningRecord from "../../passes/adapters/multitask-prompt-tuning.ts";
 import oftRecord from "../../passes/adapters/oft.ts";
+import pTuningRecord from "../../passes/adapters/p-tuning.ts";
+import prefixTuningRecord from "../../passes/adapters/prefix-tuning.ts";
+import promptTuningRecord from "../../passes/adapters/prompt-tuning.ts";
 import randloraRecord from "../../passes/adapters/randlora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
 import shiraRecord from "../../passes/adapters/shira.ts";
@@ -40,6 +45,9 @@ export const boft = methodFactory(boftRecord);
 
 /** C3A: an update whose blocks are circulant matrices, each given by one trained vector. */
 export const c3a = methodFactory(c3aRecord);
+
+/** Cartridge: a trained cache of keys and values, the first tokens of which stay as they are. */
+export const cartridge = methodFactory(cartridgeRecord);
 
 /** DeLoRA: a low-rank update of normalised components with one learned strength. */
 export const delora = methodFactory(deloraRecord);
@@ -74,8 +82,20 @@ export const lora = methodFactory(loraRecord);
 /** MiSS: one small trained block shared by all shards of a frozen linear weight. */
 export const miss = methodFactory(missRecord);
 
+/** Multitask prompt tuning: one prompt for all tasks, scaled for each by a matrix of low rank. */
+export const multitaskPromptTuning = methodFactory(multitaskPromptTuningRecord);
+
 /** OFT: rotations of blocks of what a frozen layer reads. */
 export const oft = methodFactory(oftRecord);
+
+/** P-tuning: virtual tokens made by a small network, which is trained with them. */
+export const pTuning = methodFactory(pTuningRecord);
+
+/** Prefix tuning: trained keys and values before those of every layer. */
+export const prefixTuning = methodFactory(prefixTuningRecord);
+
+/** Prompt tuning: trained virtual tokens before the real ones. */
+export const promptTuning = methodFactory(promptTuningRecord);
 
 /** RandLoRA: a full-rank update as a sum of random low-rank products that are frozen and shared, scaled by trained factors. */
 export const randlora = methodFactory(randloraRecord);

@@ -23,9 +23,11 @@ export interface RoleFacts {
   readonly below?: string;
   /** Parameter group for optimizers that treat groups differently. */
   readonly group?: string;
+  /** For outputs: how many positions at the start of the second axis belong to virtual tokens. */
+  readonly virtual?: string;
 }
 
-const factNames = ["key", "field", "kind", "feeds", "slices", "below", "group"] as const;
+const factNames = ["key", "field", "kind", "feeds", "slices", "below", "group", "virtual"] as const;
 
 /** Marks a value; facts that are left out are cleared. */
 export function setRole(value: Value, role: InputRole | OutputRole, facts: RoleFacts = {}): Value {
@@ -46,6 +48,16 @@ export function roleOf(value: Value): string | undefined {
 /** One fact of a value's role. */
 export function roleFact(value: Value, name: (typeof factNames)[number]): string | undefined {
   return value.metadata.get(`peft.${name}`);
+}
+
+/** Number of positions of virtual tokens in an output. */
+export function virtualOf(value: Value): number {
+  return Number(roleFact(value, "virtual") ?? 0);
+}
+
+/** Says of an output, whatever its role, that it has positions of virtual tokens. */
+export function markVirtual(value: Value, count: number): void {
+  value.metadata.set("peft.virtual", String(count));
 }
 
 /** Values of a list that have the given role. */

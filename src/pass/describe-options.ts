@@ -14,7 +14,7 @@ export interface OptionDescription {
 
 /** The parts of a JSON schema that types are told by. */
 const nodeSchema = z.looseObject({
-  type: z.string().optional(),
+  type: z.union([z.string(), z.array(z.string())]).optional(),
   const: z.unknown().optional(),
   enum: z.array(z.unknown()).optional(),
   anyOf: z.array(z.unknown()).optional(),
@@ -62,6 +62,10 @@ function defaultOf(part: unknown): unknown {
 function typeText(node: SchemaNode): string {
   if (node.anyOf !== undefined) {
     const types = node.anyOf.map((each) => typeText(nodeSchema.parse(each)));
+    return [...new Set(types)].join(", or ");
+  }
+  if (Array.isArray(node.type)) {
+    const types = node.type.map((type) => typeText({ ...node, type }));
     return [...new Set(types)].join(", or ");
   }
   if (node.const !== undefined) return String(node.const);

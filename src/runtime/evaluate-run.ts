@@ -28,14 +28,31 @@ export async function evaluateData(
     epochRows: rows,
   });
   const metrics = new TaskMetrics(trainer.artifact.manifest.task.name);
-  const label = trainer.artifact.graph("eval").inputs.find(({ role }) => role === "label");
+  const { inputs, outputs } = trainer.artifact.graph("eval");
+  const label = inputs.find(({ role }) => role === "label");
+  const virtual = outputs.find(({ role }) => role === "logits")?.virtual ?? 0;
   for (let i = 0; i < batches.perEpoch; i++) {
     if (options.shouldStop?.() === true) return undefined;
     const batch = batches.next();
     const { loss, count, logits } = await trainer.evaluate(batch, { logits: metrics.readsLogits });
     const labels: Field | undefined = label === undefined ? undefined : batch[label.field ?? label.name];
-    metrics.add(loss, count, logits, labels);
+    metrics.add(loss, count, logits && withoutVirtual(logits, virtual), labels);
     options.onProgress?.(i + 1, batches.perEpoch);
   }
   return metrics.result();
+}
+
+/** Scores of real tokens alone: labels have no positions for virtual ones. */
+function withoutVirtual(logits: Field, virtual: number): Field {
+  const [rows = 0, positions = 0, ...rest] = logits.shape;
+  if (virtual === 0) return logits;
+  const width = rest.reduce((product, size) => product * size, 1);
+  const kept = (positions - virtual) * width;
+  const data = new Float32Array(rows * kept);
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < kept; i++) {
+      data[row * kept + i] = Number(logits.data[(row * positions + virtual) * width + i]);
+    }
+  }
+  return { dtype: "float32", shape: [rows, positions - virtual, ...rest], data };
 }

@@ -13,8 +13,11 @@ export interface LossContext<O> {
   readonly b: OpBuilder;
   /** The model's output that the loss judges. */
   readonly logits: Value;
-  /** Adds an input that the runner feeds from the batch field of this name. */
-  readonly label: (field: string, dtype: DType, shape: readonly Dim[]) => Value;
+  /**
+   * Adds an input that the runner feeds from the batch field of this name. Where the output has positions of virtual tokens, the
+   * field has none: `ignored` stands for them, so that a loss without such a value asks for labels of them, too.
+   */
+  readonly label: (field: string, dtype: DType, shape: readonly Dim[], ignored?: number) => Value;
 }
 
 /** A loss with what the runner wants to know beside it. */

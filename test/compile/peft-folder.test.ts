@@ -165,7 +165,7 @@ describe("folders that are none", () => {
     expect(refusal(() => readPeftFolder(folder)).code).toBe("E_PEFT_CONFIG");
   });
 
-  it.each([{ peft_type: "PROMPT_TUNING" }, { peft_type: "lora" }, { peft_type: null }])(
+  it.each([{ peft_type: "NOT_A_METHOD" }, { peft_type: "lora" }, { peft_type: null }])(
     "are of %j",
     (changes) => {
       const found = refusal(() => readPeftFolder(withConfig(changes)));

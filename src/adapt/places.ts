@@ -1,0 +1,54 @@
+/** Chooses the places that a method changes: modules by name, or token streams and attention blocks by what they are. */
+import { type AttentionSite, findAttention } from "../analysis/attention-sites.ts";
+import type { AnySite, Site } from "../analysis/sites.ts";
+import { findStreams, type PromptSite } from "../analysis/token-streams.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { BoundAdapter } from "./define.ts";
+import type { AttentionStructure, PromptStructure } from "./define-structure.ts";
+import { type SelectContext, selectSites } from "./select.ts";
+import type { TargetOptions } from "./targets.ts";
+
+/** What a method is attached to. `streams` are all token streams of the model. */
+export type Places =
+  | { readonly kind: "modules"; readonly sites: readonly Site[]; readonly remarks: readonly string[] }
+  | (Structural<PromptSite> & { readonly kind: "prompt"; readonly method: PromptStructure })
+  | (Structural<AttentionSite> & { readonly kind: "attention"; readonly method: AttentionStructure });
+
+interface Structural<T extends AnySite> {
+  readonly sites: readonly T[];
+  readonly streams: readonly PromptSite[];
+  readonly remarks: readonly string[];
+}
+
+/**
+ * Places of a prepared graph that the method is attached to.
+ *
+ * @throws DiagnosticError as {@link selectSites}; `E_NO_PROMPT` and `E_NO_ATTENTION` where the structure is not there.
+ */
+export function choosePlaces(
+  graph: Graph,
+  adapter: BoundAdapter,
+  targets: TargetOptions,
+  context: SelectContext,
+): Places {
+  const method = adapter.structure;
+  if (method === undefined) return { kind: "modules", ...selectSites(adapter, targets, context) };
+  const { sites } = context;
+  const streams = findStreams(graph, sites);
+  if (method.kind === "prompt") {
+    const chosen = streams.length === 0 ? "" : method.choose(streams);
+    if (typeof chosen === "string") {
+      const tables = sites.filter(({ kind }) => kind === "embedding").map(({ path }) => path);
+      throw adaptErrors.E_NO_PROMPT(adapter.name, chosen === "" ? tables : [chosen]);
+    }
+    return { kind: "prompt", method, sites: chosen, streams, remarks: [] };
+  }
+  const search = findAttention(graph, sites, streams);
+  const chosen = search.sites.length === 0 ? "" : method.choose(search.sites);
+  if (typeof chosen === "string" || chosen.length === 0) {
+    const found = search.rejected.map(({ node, reason }) => `${node}: ${reason}`);
+    throw adaptErrors.E_NO_ATTENTION(adapter.name, chosen === "" ? found : [String(chosen), ...found]);
+  }
+  return { kind: "attention", method, sites: chosen, streams, remarks: [] };
+}

@@ -1,0 +1,51 @@
+/** Starting values of virtual tokens: rows of the model's own token table. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { EmbeddingSite } from "../analysis/sites.ts";
+import { Tokenizer } from "../data/tokenizer.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { fromTensor } from "../ops/ndarray.ts";
+import type { Initializer } from "./initializers.ts";
+
+/** The rows of given ids, one below the other. @throws DiagnosticError `E_TOKEN_ID` for ids that the table does not have. */
+function tokenRows(table: EmbeddingSite, ids: readonly number[]): Initializer {
+  const wrong = ids.find((id) => id >= table.rows);
+  if (wrong !== undefined) throw adaptErrors.E_TOKEN_ID(wrong, table.path, table.rows);
+  return () => {
+    const tensor = table.weight.value.initializer;
+    if (tensor === undefined) throw new InternalError(`the table of "${table.path}" has no data`);
+    const { numbers } = fromTensor(tensor);
+    const { rows, width } = table;
+    const at =
+      table.weight.storedAs === "torch"
+        ? (row: number, column: number): number => numbers[row * width + column] ?? 0
+        : (row: number, column: number): number => numbers[column * rows + row] ?? 0;
+    return Float32Array.from({ length: ids.length * width }, (_, i) =>
+      at(ids[Math.floor(i / width)] ?? 0, i % width),
+    );
+  };
+}
+
+/** Rows of ids drawn evenly. */
+export function sampledRows(table: EmbeddingSite): Initializer {
+  return ([count = 0, ...rest], random) => {
+    const ids = Array.from({ length: count }, () => Math.floor(random.uniform() * table.rows));
+    return tokenRows(table, ids)([count, ...rest], random);
+  };
+}
+
+/**
+ * Rows of a text's tokens, special tokens included, repeated until there are enough.
+ *
+ * @param tokenizer a tokenizer.json, or the folder that holds one.
+ */
+export function textRows(table: EmbeddingSite, text: string, tokenizer: string): Initializer {
+  return ([count = 0, ...rest], random) => {
+    const isFolder = existsSync(tokenizer) && statSync(tokenizer).isDirectory();
+    const file = isFolder ? join(tokenizer, "tokenizer.json") : tokenizer;
+    const { ids } = Tokenizer.open(file).encode(text);
+    const repeated = Array.from({ length: count }, (_, i) => ids[i % ids.length] ?? 0);
+    return tokenRows(table, repeated)([count, ...rest], random);
+  };
+}
