@@ -116,9 +116,13 @@ function propagateBodies(at: BodiesNode, adjoints: Adjoints): void {
     const operand = at.node.input(index);
     if (operand === undefined) throw new InternalError(`${at.node.op} has no operand ${index}`);
     checkGradient(at.node, index, operand, part);
+    part.type = operand.type;
     adjoints.add(operand, part);
   }
-  for (const [value, part] of captures) adjoints.add(value, part);
+  for (const [value, part] of captures) {
+    part.type = value.type;
+    adjoints.add(value, part);
+  }
 }
 
 function checkGradient(node: Node, index: number, operand: Value, gradient: Value): void {

@@ -1,7 +1,5 @@
 /** If, Loop, Scan: types through bodies, evaluation against the runtime, and gradients where the length is known. */
 import { describe, expect, test } from "vitest";
-import { differentiate } from "../../src/autodiff/differentiate.ts";
-import { DiagnosticError } from "../../src/diagnostics/define.ts";
 import { isFloat } from "../../src/ir/dtype.ts";
 import { formatType } from "../../src/ir/type.ts";
 import { evaluateGraph } from "../../src/ops/evaluate.ts";
@@ -238,28 +236,5 @@ describe.each(differentiated)("gradient of %s", (_, text, feeds) => {
   });
   test("runtime agrees with the evaluator", async () => {
     await checkRuntime(gradientCase(caseOf(text, feeds)));
-  });
-});
-
-describe("gradients that are refused", () => {
-  const refused: readonly (readonly [string, string, string])[] = [
-    [
-      "a branch chosen at run time",
-      `f (bool c, float[2] x) => (float[2] y) {
-      y = If (c) <then_branch = a () => (float[2] p) { p = Exp (x) }, else_branch = b () => (float[2] q) { q = Neg (x) }>
-    }`,
-      "E_NO_GRADIENT",
-    ],
-  ];
-  test.each(refused)("%s", (_, text, code) => {
-    const { model, variables, outputs } = caseOf(text, []);
-    const seeds = outputs.map((value) => ({ value, gradient: model.graph.addInput({ type: value.type }) }));
-    let caught: unknown;
-    try {
-      differentiate(model.graph, seeds, variables, 20);
-    } catch (error) {
-      caught = error;
-    }
-    expect(caught instanceof DiagnosticError ? caught.code : caught).toBe(code);
   });
 });

@@ -51,7 +51,6 @@ const undifferentiable: Readonly<Record<string, string>> = {
   "ai.onnx.preview.training.Adam": "a step of training",
   "ai.onnx.preview.training.Gradient": "it speaks of nodes elsewhere",
   "ai.onnx.preview.training.Momentum": "a step of training",
-  If: "not written yet",
 };
 
 const named = operators.map((facts) => [qualifiedName(facts), facts] as const);

@@ -1,7 +1,8 @@
 /** Operators that run bodies on a condition or a number of times: If, Loop. */
 import { tensorType, type ValueType } from "../../ir/type.ts";
-import { defineOp, none } from "../define.ts";
+import { defineOp } from "../define.ts";
 import { inferCarried, meetValues } from "../kernels/body-types.ts";
+import { branchRegions, reverseIf } from "../kernels/if-gradient.ts";
 import { loopRegions, reverseLoop } from "../kernels/loop-gradient.ts";
 import { tripsOf, truthOf } from "../kernels/loop-length.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
@@ -38,7 +39,7 @@ export const If = defineOp({
     return runBody(requireAttribute(node, branch, attrs[branch]), []);
   },
   precision: "exact",
-  gradient: none("gradients through branches that are chosen at run time are not written yet"),
+  gradient: { kind: "bodies", regions: branchRegions, rule: reverseIf },
 });
 
 export const Loop = defineOp({

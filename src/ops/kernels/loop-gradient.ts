@@ -9,7 +9,14 @@ import type { BodiesContext, BodiesGradient, Region } from "../record.ts";
 import { isDeterministic } from "../traits.ts";
 import { LoopSaver } from "./loop-saver.ts";
 import { requireAttribute } from "./require-attribute.ts";
-import { haveOneShape, orderInputs, reverseBody, saveValues, yieldValues } from "./reverse-body.ts";
+import {
+  carrySums,
+  haveOneShape,
+  orderInputs,
+  reverseBody,
+  saveValues,
+  yieldValues,
+} from "./reverse-body.ts";
 
 /** Inputs of a body before those that are carried: the iteration and the condition. */
 const leading = 2;
@@ -55,7 +62,8 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
   });
 
   const reversed = reverseBody(context, flow);
-  const { graph, carried, captures, inputs } = reversed;
+  const { graph, carried, inputs } = reversed;
+  const captures = carrySums(reversed, b.opset);
   const go = graph.addInput({ name: "go", type: tensorType("bool", []) });
   yieldValues(
     graph,

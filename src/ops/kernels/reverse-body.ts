@@ -13,10 +13,15 @@ import type { BodiesContext, RegionFlow } from "../record.ts";
 import { opOf } from "../registry.ts";
 import { isDeterministic } from "../traits.ts";
 
-/** A gradient inside the body beside the value around it that it belongs to. */
+/** The gradient of a captured value by one run of the body. */
+interface CapturePart {
+  readonly captured: Value;
+  readonly part: Value;
+}
+
+/** The gradient of a captured value by all iterations so far: without this one, and with it. */
 export interface CaptureSum {
   readonly captured: Value;
-  /** What former iterations add up to, and the same with this one. */
   readonly before: Value;
   readonly after: Value;
 }
@@ -40,7 +45,7 @@ export interface ReversedBody {
   readonly stacked: readonly Value[];
   /** Cotangent of each slice; undefined where nothing depends on it. */
   readonly slices: readonly (Value | undefined)[];
-  readonly captures: readonly CaptureSum[];
+  readonly captures: readonly CapturePart[];
 }
 
 /** Copies the body of a flow and differentiates the copy. */
@@ -83,11 +88,18 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
     slices: found.slice(slicesFrom, capturesFrom),
     captures: flow.captures.flatMap((captured, i) => {
       const part = found[capturesFrom + i];
-      if (part === undefined) return [];
-      const before = cotangentOf(captured);
-      return [{ captured, before, after: inner.add(before, part) }];
+      return part === undefined ? [] : [{ captured, part }];
     }),
   };
+}
+
+/** Lets a body carry the sums of the gradients of captured values; the sum before an iteration is a new input. */
+export function carrySums({ graph, captures }: ReversedBody, opset: number): CaptureSum[] {
+  const inner = new OpBuilder({ graph }, opset);
+  return captures.map(({ captured, part }) => {
+    const before = graph.addInput({ name: `grad.${captured.name}`, type: captured.type });
+    return { captured, before, after: inner.add(before, part) };
+  });
 }
 
 /** Whether two tensors are known to have the same shape. */

@@ -9,7 +9,14 @@ import { OpBuilder } from "../builder.ts";
 import type { BodiesContext, BodiesGradient, Region } from "../record.ts";
 import { axisOf } from "./reduction-axes.ts";
 import { requireAttribute } from "./require-attribute.ts";
-import { hasFixedShape, orderInputs, reverseBody, saveValues, yieldValues } from "./reverse-body.ts";
+import {
+  carrySums,
+  hasFixedShape,
+  orderInputs,
+  reverseBody,
+  saveValues,
+  yieldValues,
+} from "./reverse-body.ts";
 
 /** What a scan goes over: axis and direction of each operand or result. */
 interface Scanned {
@@ -44,7 +51,8 @@ export function reverseScan(context: BodiesContext): BodiesGradient {
   const { region } = flow;
   const states = stateCount(node);
   const reversed = reverseBody(context, flow);
-  const { graph, carried, captures } = reversed;
+  const { graph, carried } = reversed;
+  const captures = carrySums(reversed, b.opset);
   const slices = flow.slices.flatMap((input, i) => {
     const gradient = reversed.slices[i];
     return gradient === undefined ? [] : [{ input, gradient }];
