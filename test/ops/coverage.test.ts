@@ -15,7 +15,7 @@ const missing = new Set(
   Col2Im
   ConcatFromSequence
   DeformConv
-  Det
+  
   GlobalLpPool
   ImageDecoder
   LinearAttention

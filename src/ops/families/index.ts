@@ -15,6 +15,7 @@ import * as constant from "./constant.ts";
 import * as control from "./control.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
+import * as determinant from "./determinant.ts";
 import * as dropout from "./dropout.ts";
 import * as einsum from "./einsum.ts";
 import * as elementwise from "./elementwise.ts";
@@ -92,6 +93,7 @@ export const families = [
   control,
   conv,
   cumulative,
+  determinant,
   dropout,
   einsum,
   elementwise,
