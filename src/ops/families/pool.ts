@@ -1,25 +1,17 @@
 /** Pools over sliding windows and over all places: MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool. */
-import type { Dim } from "../../ir/dim.ts";
-import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
-import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { maximum } from "../kernels/extremum.ts";
 import { averagePool, columnMajor, maxPool } from "../kernels/pool.ts";
 import { averagePoolGradient } from "../kernels/pool-gradient.ts";
+import { inferGlobal, inferPool, poolKernel, spatialAxes } from "../kernels/pool-shape.ts";
 import { putBack } from "../kernels/positions.ts";
-import { countUp } from "../kernels/rearrange.ts";
 import { reduceArray } from "../kernels/reduce.ts";
-import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
-import { knownWindows, paddings, planWindows, type WindowAttributes } from "../kernels/window.ts";
-import { windowParams } from "../kernels/window-params.ts";
+import { knownWindows, type WindowAttributes } from "../kernels/window.ts";
+import { poolParams } from "../kernels/window-params.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { int } from "../params.ts";
-
-type PoolAttributes = WindowAttributes & { readonly kernel_shape: readonly number[] | undefined };
-
-const poolParams = { ...windowParams, ceil_mode: int(0) };
 
 export const MaxPool = defineOp({
   type: "MaxPool",
@@ -33,7 +25,7 @@ export const MaxPool = defineOp({
   },
   evaluate: ({ node, in: { x }, attrs }) => {
     const sizes = x.shape.slice(2);
-    const { values, at } = maxPool(x, knownWindows(attrs, kernelOf(node, attrs), sizes));
+    const { values, at } = maxPool(x, knownWindows(attrs, poolKernel(node, attrs), sizes));
     return [
       values,
       fromNumbers("int64", values.shape, attrs.storage_order === 0 ? at : columnMajor(at, sizes)),
@@ -63,12 +55,12 @@ export const AveragePool = defineOp({
   attributes: { ...poolParams, count_include_pad: int(0) },
   infer: ({ node, in: { x }, attrs }) => [inferPool(node, x, attrs)],
   evaluate: ({ node, in: { x }, attrs, exact }) => {
-    const axes = knownWindows(attrs, kernelOf(node, attrs), x.shape.slice(2));
+    const axes = knownWindows(attrs, poolKernel(node, attrs), x.shape.slice(2));
     return [averagePool(x, axes, attrs.count_include_pad !== 0, exact)];
   },
   precision: "follow",
   gradient: ({ node, in: { x }, attrs, grad, b }) => ({
-    x: () => averagePoolGradient(b, node, x, grad.y, attrs, kernelOf(node, attrs)),
+    x: () => averagePoolGradient(b, node, x, grad.y, attrs, poolKernel(node, attrs)),
   }),
 });
 
@@ -112,35 +104,7 @@ export const GlobalAveragePool = defineOp({
   },
 });
 
-function spatialAxes(rank: number): readonly number[] {
-  return countUp(rank).slice(2);
-}
-
 /** Whether no element lies in two windows along the axis. */
 function leavesGap(attrs: WindowAttributes, kernel: number, axis: number): boolean {
   return (attrs.strides?.[axis] ?? 1) >= (attrs.dilations?.[axis] ?? 1) * (kernel - 1) + 1;
-}
-
-function kernelOf(node: Node, attrs: PoolAttributes): readonly number[] {
-  requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
-  return requireAttribute(node, "kernel_shape", attrs.kernel_shape);
-}
-
-function inferPool(node: Node, x: Value, attrs: PoolAttributes): ReturnType<typeof tensorType> | undefined {
-  const type = x.tensorType;
-  const kernel = kernelOf(node, attrs);
-  if (type?.shape === undefined) return type;
-  const spatial = planWindows(attrs, kernel, type.shape.slice(2)).map(({ output }) => output);
-  return tensorType(type.dtype, [...type.shape.slice(0, 2), ...spatial]);
-}
-
-function inferGlobal(x: Value): ReturnType<typeof tensorType> | undefined {
-  const type = x.tensorType;
-  return (
-    type &&
-    tensorType(
-      type.dtype,
-      type.shape?.map((dim, axis): Dim => (axis < 2 ? dim : 1)),
-    )
-  );
 }

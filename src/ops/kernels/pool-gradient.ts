@@ -9,7 +9,7 @@ import { dtypeOf, shapeOf } from "../facts.ts";
 import { convAxes, convInputGradient, orUndefined, windowAttributes } from "./conv-gradient.ts";
 import { windowDivisors } from "./pool.ts";
 import { countUp } from "./rearrange.ts";
-import { explicitPadding } from "./same-padding.ts";
+import { explicitPadding, type Padded } from "./same-padding.ts";
 import { productOf, reshapeLike, reshapeTo, shapeVector, sizesOf } from "./shape-vector.ts";
 import { knownWindows, type WindowAttributes, type WindowAxis } from "./window.ts";
 
@@ -27,12 +27,29 @@ export function averagePoolGradient(
   attrs: AverageAttributes,
   kernel: readonly number[],
 ): Value {
+  const windows = explicitPadding(b, node, x, attrs, kernel);
+  const divisor = divisorOf(b, x, g, attrs, kernel, windows.windows);
+  if (typeof divisor === "number") return spreadOverWindows(b, x, g, windows, kernel, 1 / divisor);
+  return spreadOverWindows(b, x, g, windows, kernel, 1, (planes) => b.div(planes, divisor));
+}
+
+/**
+ * Adds each element of `g` times `weight` to all elements of its window in a tensor of the shape of `x`.
+ *
+ * @param change what becomes of `g` first, as images of one channel.
+ */
+export function spreadOverWindows(
+  b: OpBuilder,
+  x: Value,
+  g: Value,
+  { x: padded, windows, cutOff }: Padded,
+  kernel: readonly number[],
+  weight: number,
+  change: (planes: Value) => Value = (planes) => planes,
+): Value {
   const planes = productOf([...sizesOf(x, 0, 2)]);
-  const single = reshapeTo(b, g, [planes, 1, ...sizesOf(g, 2)]);
-  const { x: padded, windows, cutOff } = explicitPadding(b, node, x, attrs, kernel);
+  const shares = change(reshapeTo(b, g, [planes, 1, ...sizesOf(g, 2)]));
   const axes = convAxes(windows, shapeOf(padded).slice(2));
-  const divisor = divisorOf(b, x, g, attrs, kernel, windows);
-  const [shares, weight] = typeof divisor === "number" ? [single, 1 / divisor] : [b.div(single, divisor), 1];
   const ones = filled(b, [1, 1, ...kernel], weight, x);
   const spread = convInputGradient(b, padded, ones, shares, { axes, groups: 1 });
   return reshapeLike(b, cutOff(spread), x);

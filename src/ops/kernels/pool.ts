@@ -39,14 +39,21 @@ export function averagePool(
   countPadding: boolean,
   exact: boolean,
 ): NDArray {
+  const divisors = windowDivisors(x.shape.slice(2), axes, countPadding);
+  const sums = windowSums(x, axes);
+  const means = sums.numbers.map((sum, i) => sum / (divisors[i % divisors.length] ?? 1));
+  return fromNumbers(x.dtype, sums.shape, means, exact);
+}
+
+/** Sum of each window, in double precision. */
+export function windowSums(x: NDArray, axes: readonly KnownAxis[]): NDArray {
   const sizes = x.shape.slice(2);
   const counts = axes.map(({ output }) => output);
   const [inner, windows] = [countElements(sizes), countElements(counts)];
   const kernel = axes.reduce((product, axis) => product * axis.kernel, 1);
   const taps = windowTaps(sizes, counts, axes);
-  const divisors = windowDivisors(sizes, axes, countPadding);
   const planes = countElements(x.shape.slice(0, 2));
-  const means = new Float64Array(planes * windows);
+  const sums = new Float64Array(planes * windows);
   for (let plane = 0; plane < planes; plane++) {
     for (let o = 0; o < windows; o++) {
       let sum = 0;
@@ -54,10 +61,10 @@ export function averagePool(
         const tap = taps[o * kernel + k] ?? -1;
         if (tap >= 0) sum += x.numbers[plane * inner + tap] ?? 0;
       }
-      means[plane * windows + o] = sum / (divisors[o] ?? 1);
+      sums[plane * windows + o] = sum;
     }
   }
-  return fromNumbers(x.dtype, [...x.shape.slice(0, 2), ...counts], means, exact);
+  return fromNumbers(x.dtype, [...x.shape.slice(0, 2), ...counts], sums, true);
 }
 
 /** How many elements each window counts: those inside the operand, or inside its padding too. */

@@ -12,3 +12,6 @@ export const windowParams = {
 
 /** Those of convolutions, of floats and of whole numbers. */
 export const convolutionParams = { ...windowParams, group: int(1) };
+
+/** Those of pools. */
+export const poolParams = { ...windowParams, ceil_mode: int(0) };
