@@ -13,6 +13,8 @@ import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { verifyModel } from "../ir/verify.ts";
 import { OpBuilder } from "../ops/builder.ts";
+import { paramAt } from "../ops/record.ts";
+import { opOf } from "../ops/registry.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import { pinInitializers, unpinInitializers } from "./pin.ts";
 
@@ -20,7 +22,7 @@ import { pinInitializers, unpinInitializers } from "./pin.ts";
 export interface GradientRequest {
   /** Names of outputs; every float output unless given. */
   readonly of?: readonly string[] | undefined;
-  /** Names of inputs or initializers; every float input unless given. */
+  /** Names of inputs or initializers; every float input but those that only say sizes or places unless given. */
   readonly wrt?: readonly string[] | undefined;
 }
 
@@ -132,7 +134,7 @@ function chooseOutputs(graph: Graph, names: readonly string[] | undefined): stri
 
 function chooseVariables(graph: Graph, names: readonly string[] | undefined): Value[] {
   if (names === undefined || names.length === 0) {
-    const floats = graph.inputs.filter(isFloatTensor);
+    const floats = graph.inputs.filter((input) => isFloatTensor(input) && !saysPlaces(input));
     if (floats.length > 0) return floats;
     throw gradientErrors.E_GRADIENT_NOTHING("--wrt", "input", graph.inputs.map(describe));
   }
@@ -152,6 +154,16 @@ function chooseVariables(graph: Graph, names: readonly string[] | undefined): Va
     }
     if (!isFloatTensor(value)) throw gradientErrors.E_GRADIENT_TYPE("--wrt", name, formatType(value.type));
     return value;
+  });
+}
+
+/** Whether an input is read as sizes and places only, which gradients do not flow into. */
+function saysPlaces(input: Value): boolean {
+  if (!input.isUsed) return false;
+  return [...input.uses].every((use) => {
+    if (use.kind === "output") return false;
+    const op = opOf(use.node);
+    return op?.hostInputs.has(paramAt(op.inputs, use.index)?.name ?? "") ?? false;
   });
 }
 

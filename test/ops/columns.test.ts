@@ -1,7 +1,7 @@
 /** Col2Im. */
 import { expect, test } from "vitest";
 import { checkOp } from "../harness/check-op.ts";
-import { buildBackward, gradientAt } from "../harness/gradient.ts";
+import { gradientAt } from "../harness/gradient.ts";
 import type { OperandSpec } from "../harness/op-case.ts";
 
 type Attributes = Readonly<Record<string, readonly number[]>>;
@@ -57,7 +57,12 @@ test("elements that no window reached give nothing", () => {
   expect(gradientAt(spec)[0]).toEqual([1, 1, 1, 1]);
 });
 
-test("a block known at run time is refused", () => {
-  const spec = { op: "Col2Im", inputs: [{ shape: [1, 4, 6] }, known([4, 3]), late([2, 2])] };
-  expect(() => buildBackward(spec, "static")).toThrow(/the size of a block/);
-});
+checkOp(
+  "a block known at run time",
+  {
+    op: "Col2Im",
+    inputs: [{ shape: [1, 8, 9] }, late([4, 5]), late([2, 2])],
+    attributes: { dilations: [1, 2] },
+  },
+  { namings },
+);

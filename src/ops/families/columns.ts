@@ -28,8 +28,8 @@ export const Col2Im = defineOp({
     return [foldColumns(x, sizes, columnWindows(attrs, block.toNumbers(), sizes), exact)];
   },
   precision: "follow",
-  gradient: ({ node, in: { x, block }, attrs, grad, b }) => ({
-    x: () => unfoldImages(b, node, grad.y, x, attrs, knownIntegers(block)),
+  gradient: ({ in: { x, block }, attrs, grad, b }) => ({
+    x: () => unfoldImages(b, grad.y, x, attrs, block),
   }),
   hostInputs: ["image", "block"],
 });

@@ -1,12 +1,12 @@
 /** Images as columns, one a window: evaluation and gradient of Col2Im. */
-import { operatorErrors } from "../../diagnostics/operator.ts";
 import { type Dim, floorDivDims } from "../../ir/dim.ts";
-import type { Node } from "../../ir/node.ts";
 import { countElements } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
+import { rankOf } from "../facts.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { countUp } from "./rearrange.ts";
+import { knownIntegers } from "./reduction-axes.ts";
 import { reshapeLike } from "./shape-vector.ts";
 import { type KnownAxis, knownWindows, type WindowAttributes, windowTaps } from "./window.ts";
 import { padZeros } from "./zero-pad.ts";
@@ -58,31 +58,30 @@ export function columnChannels(depth: Dim, block: readonly number[]): Dim {
 /**
  * Takes images apart into columns: the transpose of {@link foldColumns}. Each axis is picked apart by one Gather,
  * into elements of the block and windows. `like` has the shape of the result.
- *
- * @throws DiagnosticError E_UNKNOWN_SIZE where the block is not known.
  */
 export function unfoldImages(
   b: OpBuilder,
-  node: Node,
   image: Value,
   like: Value,
   attrs: Omit<WindowAttributes, "auto_pad">,
-  block: readonly number[] | undefined,
+  block: Value,
 ): Value {
-  if (block === undefined) throw operatorErrors.E_UNKNOWN_SIZE(node, "the size of a block");
-  const rank = block.length;
-  const pads = attrs.pads ?? new Array<number>(2 * rank).fill(0);
-  const spatial = b.ints(countUp(rank).map((axis) => axis + 2));
-  let columns = pads.every((pad) => pad === 0) ? image : padZeros(b, image, b.ints(pads), spatial);
-  const padded = columns;
-  block.forEach((size, axis) => {
+  const rank = rankOf(image) - 2;
+  const pads = attrs.pads ?? [];
+  const spatial = countUp(rank).map((axis) => axis + 2);
+  const padded = pads.some((pad) => pad !== 0) ? padZeros(b, image, b.ints(pads), b.ints(spatial)) : image;
+  const sizes = knownIntegers(block);
+  let columns = padded;
+  for (const axis of countUp(rank)) {
     const [stride, dilation] = [attrs.strides?.[axis] ?? 1, attrs.dilations?.[axis] ?? 1];
-    const span = dilation * (size - 1);
-    const starts = b.op("Range", [b.int(0), b.sub(b.dim(padded, axis + 2), span), b.int(stride)]);
-    const steps = b.ints(countUp(size).map((step) => step * dilation));
+    const known = sizes?.[axis];
+    const size = known === undefined ? b.gather(block, b.int(axis)) : b.int(known);
+    const steps = b.mul(b.op("Range", [b.int(0), size, b.int(1)]), dilation);
+    const ends = b.sub(b.dim(padded, axis + 2), b.mul(b.sub(size, 1), dilation));
+    const starts = b.op("Range", [b.int(0), ends, b.int(stride)]);
     columns = b.gather(columns, b.add(b.unsqueeze(steps, [1]), starts), 2 + 2 * axis);
-  });
-  const blocks = countUp(rank).map((axis) => 2 + 2 * axis);
+  }
+  const blocks = spatial.map((axis) => 2 * axis - 2);
   const ordered = b.transpose(columns, [0, 1, ...blocks, ...blocks.map((axis) => axis + 1)]);
   return reshapeLike(b, ordered, like);
 }

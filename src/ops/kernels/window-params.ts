@@ -1,8 +1,7 @@
 /** Attributes of operators over sliding windows. */
 import { int, ints, text } from "../params.ts";
 
-/** What convolutions and pools share. */
-export const windowParams = {
+const windowParams = {
   auto_pad: text("NOTSET"),
   kernel_shape: ints(),
   pads: ints(),
