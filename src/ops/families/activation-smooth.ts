@@ -1,8 +1,11 @@
-/** Smooth activations: Sigmoid, Softplus, Softsign, Gelu, Swish and Mish. */
+/** Smooth activations: Sigmoid, Softplus, Softsign, Gelu, Swish, SwiGLU and Mish. */
+import { floatAttribute } from "../../ir/attribute.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
+import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { erf } from "../kernels/erf.ts";
+import { byExpansion } from "../kernels/expanded.ts";
 import { defineUnary } from "../kernels/unary.ts";
 import { float, text } from "../params.ts";
 
@@ -61,6 +64,23 @@ export const Swish = defineUnary({
     const s = b.op("Sigmoid", [alpha === 1 ? x : b.mul(x, alpha)]);
     const rest = b.mul(y, b.sub(1, s));
     return b.mul(g, b.add(s, alpha === 1 ? rest : b.mul(rest, alpha)));
+  },
+});
+
+export const SwiGLU = defineOp({
+  type: "SwiGLU",
+  versions: [28],
+  inputs: ["gate", "x"],
+  outputs: ["y"],
+  attributes: { alpha: float(1) },
+  infer: ({ in: { gate } }) => [gate.type],
+  evaluate: byExpansion,
+  precision: "follow",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { gate, x }, attrs: { alpha }, b }) => [
+      b.mul(b.op("Swish", [gate], { alpha: floatAttribute(alpha) }), x),
+    ],
   },
 });
 

@@ -6,6 +6,7 @@ import * as argExtremum from "./arg-extremum.ts";
 import * as arithmetic from "./arithmetic.ts";
 import * as attention from "./attention.ts";
 import * as batchNorm from "./batch-norm.ts";
+import * as bitCast from "./bit-cast.ts";
 import * as bitwise from "./bitwise.ts";
 import * as cast from "./cast.ts";
 import * as channelNorm from "./channel-norm.ts";
@@ -70,7 +71,9 @@ import * as shapeQuery from "./shape-query.ts";
 import * as skipNorm from "./skip-norm.ts";
 import * as slice from "./slice.ts";
 import * as softmax from "./softmax.ts";
+import * as stateSpace from "./state-space.ts";
 import * as sum from "./sum.ts";
+import * as tensorScatter from "./tensor-scatter.ts";
 import * as text from "./text.ts";
 import * as topK from "./top-k.ts";
 import * as transpose from "./transpose.ts";
@@ -88,6 +91,7 @@ export const families = [
   arithmetic,
   attention,
   batchNorm,
+  bitCast,
   bitwise,
   cast,
   channelNorm,
@@ -152,7 +156,9 @@ export const families = [
   skipNorm,
   slice,
   softmax,
+  stateSpace,
   sum,
+  tensorScatter,
   text,
   topK,
   transpose,

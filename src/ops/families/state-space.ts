@@ -1,0 +1,84 @@
+/** Layers that read a sequence in linear time with a state: CausalConvWithState and LinearAttention. */
+import { operatorErrors } from "../../diagnostics/operator.ts";
+import { floorDivDims, mulDims, subDims, unknownDim } from "../../ir/dim.ts";
+import { tensorType } from "../../ir/type.ts";
+import { defineOp } from "../define.ts";
+import { dimOf, dtypeOf } from "../facts.ts";
+import { byExpansion } from "../kernels/expanded.ts";
+import { linearAttention } from "../kernels/linear-attention.ts";
+import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
+import { shapeVector, sizeAt } from "../kernels/shape-vector.ts";
+import { float, int, maybeInt, text } from "../params.ts";
+
+export const CausalConvWithState = defineOp({
+  type: "CausalConvWithState",
+  versions: [27],
+  inputs: ["x", "w", "bias?", "past?"],
+  outputs: ["y", "present"],
+  attributes: { activation: text("none") },
+  infer: ({ node, in: { x, w }, attrs: { activation } }) => {
+    requireOneOf(node, "activation", activation, ["none", "silu", "swish"]);
+    const type = x.tensorType;
+    const [batch = unknownDim(), channels = unknownDim()] = type?.shape ?? [];
+    const width = subDims(w.tensorType?.shape?.[2] ?? unknownDim(), 1);
+    return type === undefined ? [] : [type, tensorType(type.dtype, [batch, channels, width])];
+  },
+  evaluate: byExpansion,
+  precision: "low",
+  // A Conv of each channel alone over the past and the present.
+  gradient: {
+    kind: "expand",
+    rule: ({ node, in: { x, w, bias, past }, attrs: { activation }, b }) => {
+      const [channels, width] = [dimOf(w, 0), dimOf(w, 2)];
+      if (typeof channels !== "number" || typeof width !== "number")
+        throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of channels and the width of the kernel");
+      const state = [sizeAt(x, 0), channels, width - 1];
+      const before = past ?? b.expand(b.scalar(0, dtypeOf(x)), shapeVector(b, state));
+      const whole = b.concat([before, x], 2);
+      const y = b.op("Conv", [whole, w, bias ?? null], { group: channels });
+      const active = activation === "none" ? y : b.mul(y, b.op("Sigmoid", [y]));
+      const first = b.unsqueeze(b.dim(x, 2), [0]);
+      return [active, b.op("Slice", [whole, first, b.ints([Number.MAX_SAFE_INTEGER]), b.ints([2])])];
+    },
+  },
+});
+
+export const LinearAttention = defineOp({
+  type: "LinearAttention",
+  versions: [27],
+  inputs: ["q", "k", "v", "past?", "decay?", "beta?"],
+  outputs: ["y", "present"],
+  attributes: {
+    q_num_heads: maybeInt(),
+    kv_num_heads: maybeInt(),
+    scale: float(0),
+    update_rule: text("gated_delta"),
+    // Only a hint of how to compute.
+    chunk_size: int(64),
+  },
+  infer: ({ node, in: { q, k, v, past }, attrs }) => {
+    const type = q.tensorType;
+    if (type === undefined) return [];
+    const heads = requireAttribute(node, "kv_num_heads", attrs.kv_num_heads);
+    const [batch = unknownDim(), length = unknownDim()] = type.shape ?? [];
+    const perHead = (width: typeof k) => floorDivDims(width.tensorType?.shape?.[2] ?? unknownDim(), heads);
+    const [keys, values] = [perHead(k), perHead(v)];
+    const wide = mulDims(values, requireAttribute(node, "q_num_heads", attrs.q_num_heads));
+    return [
+      tensorType(type.dtype, [batch, length, wide]),
+      tensorType(past?.tensorType?.dtype ?? type.dtype, [batch, heads, keys, values]),
+    ];
+  },
+  evaluate: byExpansion,
+  precision: "low",
+  gradient: {
+    kind: "expand",
+    rule: ({ node, in: operands, attrs, b }) =>
+      linearAttention(b, node, operands, {
+        heads: requireAttribute(node, "kv_num_heads", attrs.kv_num_heads),
+        queryHeads: requireAttribute(node, "q_num_heads", attrs.q_num_heads),
+        scale: attrs.scale,
+        rule: attrs.update_rule,
+      }),
+  },
+});
