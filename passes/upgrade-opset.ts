@@ -5,11 +5,13 @@ import type { Model } from "../src/ir/model.ts";
 import { isStandard } from "../src/ops/traits.ts";
 import { baseOpset, newestOpset } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
+import { limitImport, lowerFunction, lowerGraph } from "../src/rewrite/lower.ts";
 import { raiseImport, upgradeFunction, upgradeGraph } from "../src/rewrite/upgrade.ts";
 
 export default definePass({
   name: "upgrade-opset",
-  summary: "Bring a model of opset 7 or newer to a later opset of ai.onnx",
+  summary:
+    "Bring a model of opset 7 or newer to a later opset of ai.onnx, and one that is too new for the runtime back",
   options: z.strictObject({
     to: z
       .int()
@@ -20,6 +22,7 @@ export default definePass({
   }),
   statistics: {
     upgraded: "upgrades made to nodes",
+    lowered: "nodes rewritten for the newest opset that the runtime loads",
     constants:
       "defaults of inputs that became constants, since before IR version 4 no one could override them",
   },
@@ -29,11 +32,20 @@ export default definePass({
     let changed = constants > 0;
     for (const called of model.functions.values()) {
       const from = called.opsets.get("") ?? to;
+      if (from > newestOpset) {
+        stat("lowered", lowerFunction(called, from, newestOpset));
+        changed = true;
+      }
       if (from >= to) continue;
       stat("upgraded", upgradeFunction(called, checked(from), to));
       changed = true;
     }
     const from = importedOpset(model);
+    if (Number.isFinite(from) && from > newestOpset) {
+      stat("lowered", lowerGraph(model.graph, from, newestOpset));
+      limitImport(model, newestOpset);
+      return true;
+    }
     if (from < to) {
       stat("upgraded", upgradeGraph(model.graph, checked(from), to));
       changed = true;

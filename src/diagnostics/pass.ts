@@ -51,6 +51,13 @@ export const passErrors = defineDiagnostics({
     got: known,
     next: "convert the model with ONNX's version converter first, or add an upgrade to the operator's record",
   }),
+  E_NEW_OPERATOR: (node: PassNode, from: number, to: number, known: string) => ({
+    message: `${describe(node)} says what opset ${to} cannot, and ONNX Runtime loads no newer one`,
+    place: describe(node),
+    expected: `an operator of opset ${to}, or one that can be rewritten to it`,
+    got: `${known} (the model imports opset ${from})`,
+    next: `export the model at opset ${to} or older`,
+  }),
   E_OLD_OPSET: (opset: number) => ({
     message: `the model imports ai.onnx ${opset}, which is too old to be upgraded`,
     expected: "opset 7 or newer",

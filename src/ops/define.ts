@@ -73,6 +73,7 @@ export function defineOp<
     precision: spec.precision,
     gradient: typeof gradient === "function" ? { kind: "vjp" } : { ...gradient },
     upgrades: spec.upgrades ?? {},
+    downgrades: spec.downgrades ?? {},
     hostInputs: new Set<string>(spec.hostInputs ?? []),
     quantized: spec.quantized ?? {},
     evaluationRefusal:

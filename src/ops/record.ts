@@ -196,6 +196,11 @@ export interface OpSpec<
   readonly gradient: Gradient<I, O, A>;
   /** By the version they lead to. */
   readonly upgrades?: Readonly<Record<number, Upgrade>>;
+  /**
+   * For versions newer than any that the runtime loads, by the version: rewrites a node to the version before, or throws where it says what that
+   * one cannot. A version without an entry only takes further types.
+   */
+  readonly downgrades?: Readonly<Record<number, Upgrade>>;
   /** Operands that are shapes, axes or sizes: read on the CPU by every provider, never cast, never differentiated. */
   readonly hostInputs?: readonly ParamName<I>[];
   /** Where gradients pass quantised numbers; nowhere where it is left out. */
@@ -222,6 +227,7 @@ export interface Op {
   readonly precision: PrecisionClass;
   readonly gradient: { readonly kind: GradientKind; readonly reason?: string };
   readonly upgrades: Readonly<Record<number, Upgrade>>;
+  readonly downgrades: Readonly<Record<number, Upgrade>>;
   readonly hostInputs: ReadonlySet<string>;
   readonly quantized: QuantizedPath<string, string>;
   /** Why constants are not evaluated; undefined where they are. */

@@ -52,9 +52,15 @@ export function upgradeGraph(graph: Graph, from: Origin, to: number): number {
   return count;
 }
 
-/** Upgrades a function's body. Constants become nodes, since functions have no initializers. @returns as above. */
-export function upgradeFunction({ body, opsets }: ModelFunction, from: number, to: number): number {
-  const count = upgradeGraph(body, from, to);
+/** Upgrades a function's body. @returns as above. */
+export function upgradeFunction(called: ModelFunction, from: number, to: number): number {
+  const count = upgradeGraph(called.body, from, to);
+  settleFunction(called, to);
+  return count;
+}
+
+/** Says that a function's body now speaks an opset. Constants that rewriting made become nodes, since functions have no initializers. */
+export function settleFunction({ body, opsets }: ModelFunction, opset: number): void {
   for (const value of body.initializers) {
     const node = new Node({ op: "Constant", inputs: [], attributes: { value: value.initializer } });
     Object.assign(node.output(0), { name: value.name, type: value.type, content: value.content });
@@ -62,8 +68,7 @@ export function upgradeFunction({ body, opsets }: ModelFunction, from: number, t
     value.replaceUses(node.output(0));
     body.removeInitializer(value);
   }
-  opsets.set("", to);
-  return count;
+  opsets.set("", opset);
 }
 
 function upgradeNode(node: Node, from: number, to: number): number {

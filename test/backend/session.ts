@@ -9,6 +9,23 @@ export class NotRun extends Error {}
 /** Thrown where there is nothing to check. */
 export class Skipped extends Error {}
 
+const beyondRuntime =
+  /takes no|not supported|Unsupported data type|the runtime gave|Could not find an impl|NOT_IMPLEMENTED|Failed to find kernel/;
+
+/** Outputs in order, as {@link runBytes}. @throws Skipped where the types are not those that the runtime computes with. */
+export async function runIfPossible(
+  bytes: Uint8Array,
+  feeds: ReadonlyMap<string, NDArray>,
+): Promise<NDArray[]> {
+  try {
+    return await runBytes(bytes, feeds);
+  } catch (error) {
+    if (error instanceof NotRun && beyondRuntime.test(error.message))
+      throw new Skipped(`the rewritten model is not run: ${error.message}`);
+    throw error;
+  }
+}
+
 /** Outputs in order. @throws NotRun where the runtime does not take the model, the operands or the results. */
 export async function runBytes(bytes: Uint8Array, feeds: ReadonlyMap<string, NDArray>): Promise<NDArray[]> {
   try {

@@ -13,7 +13,6 @@ const missing = new Set(
   CausalConvWithState
   ConcatFromSequence
   DeformConv
-  
   ImageDecoder
   LinearAttention
   MaxRoiPool

@@ -1,7 +1,10 @@
 /** Activations with kinks; at a kink the derivative is the one that PyTorch takes. */
+
 import { defineOp } from "../define.ts";
+import { dtypeOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { replaceNode } from "../kernels/replace-node.ts";
 import { defineUnary } from "../kernels/unary.ts";
 import { float } from "../params.ts";
 
@@ -76,6 +79,16 @@ export const Celu = defineUnary({
   versions: [12, 28],
   attributes: { alpha: float(1) },
   precision: "follow",
+  // Version 12 takes float32 alone: max(0, x) + min(0, alpha (e^(x/alpha) - 1)) in the type of x.
+  downgrades: {
+    28: (node, b) => {
+      const [x] = node.inputs;
+      if (x == null || dtypeOf(x) === "float32") return;
+      const alpha = node.float("alpha", 1);
+      const below = b.mul(b.sub(b.exp(b.mul(b.min(x, 0), 1 / alpha)), 1), alpha);
+      replaceNode(node, [b.where(b.greater(x, 0), x, below)]);
+    },
+  },
   value: (x, { alpha }) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha)),
   // e^(x/alpha) = y/alpha + 1 below and at 0
   gradient: ({ x, y, g, attrs: { alpha }, b }) =>

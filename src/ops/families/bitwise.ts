@@ -1,4 +1,5 @@
 /** Operations on the bits of whole numbers. */
+import { InternalError } from "../../diagnostics/define.ts";
 import { bitsOf, type DType } from "../../ir/dtype.ts";
 import { defineOp, zero } from "../define.ts";
 import { mapPair } from "../kernels/elementwise.ts";
@@ -27,6 +28,13 @@ export const BitwiseNot = defineUnary({
 export const BitShift = defineOp({
   type: "BitShift",
   versions: [11, 28],
+  downgrades: {
+    28: ({ inputs: [x] }) => {
+      const dtype = x?.tensorType?.dtype ?? "";
+      if (dtype.startsWith("int"))
+        throw new InternalError(`a shift of ${dtype}, which older versions do not take`);
+    },
+  },
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: { direction: text("") },

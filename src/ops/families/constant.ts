@@ -11,6 +11,7 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp, zero } from "../define.ts";
 import { contentLimit, contentOf, dimsIn, withContent } from "../kernels/content.ts";
+import { throughFloat32 } from "../kernels/downgrade.ts";
 import { countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
 import { isAtLeastZero } from "../kernels/slice-bounds.ts";
 import { fromNumbers, fromTensor, NDArray } from "../ndarray.ts";
@@ -73,6 +74,16 @@ export const Range = defineOp({
   inputs: ["start", "limit", "delta"],
   outputs: ["y"],
   attributes: {},
+  downgrades: {
+    27: (node, b) => {
+      const low = ["float16", "bfloat16"].includes(node.inputs[0]?.tensorType?.dtype ?? "");
+      const stash = node.int("stash_type", 1);
+      if (low && stash !== 1)
+        throw new InternalError(`stash_type ${stash}, where only sums in float32 can be said`);
+      node.attributes.delete("stash_type");
+      throughFloat32(["float16", "bfloat16"])(node, b);
+    },
+  },
   infer: ({ in: { start, limit, delta } }) => [inferRange(start, limit, delta)],
   evaluate: ({ in: { start, limit, delta }, exact }) => {
     const [first = 0, end = 0, step = 1] = [start, limit, delta].map((bound) => bound.toNumbers()[0]);

@@ -5,6 +5,7 @@ import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
+import { throughFloat32 } from "../kernels/downgrade.ts";
 import {
   type Equation,
   evaluateEinsum,
@@ -18,6 +19,7 @@ import { text } from "../params.ts";
 export const Einsum = defineOp({
   type: "Einsum",
   versions: [12, 28],
+  downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: { equation: text("") },

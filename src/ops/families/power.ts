@@ -2,11 +2,14 @@
 
 import { constantOf } from "../../ir/constant.ts";
 import { type Dim, modDims, mulDims, unknownDim } from "../../ir/dim.ts";
+import { isFloat } from "../../ir/dtype.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
+import { dtypeOf } from "../facts.ts";
 import { broadcastTo, commonShape, mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { replaceNode } from "../kernels/replace-node.ts";
 import { fromNumbers, fromTensor, NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
 
@@ -36,6 +39,16 @@ export const Mod = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: { fmod: int(0) },
+  // Version 28 lets fmod = 0 take floats: C's remainder, moved to the sign of the divisor.
+  downgrades: {
+    28: (node, b) => {
+      const [x, y] = node.inputs;
+      if (x == null || y == null || node.int("fmod", 0) !== 0 || !isFloat(dtypeOf(x))) return;
+      const rest = b.op("Mod", [x, y], { fmod: 1 });
+      const apart = b.less(b.mul(b.sign(rest), b.sign(y)), 0);
+      replaceNode(node, [b.where(apart, b.add(rest, y), rest)]);
+    },
+  },
   infer: ({ in: { x, y }, attrs: { fmod } }) => [
     inferBroadcast([x, y], undefined, fmod === 0 ? modDims : undefined),
   ],

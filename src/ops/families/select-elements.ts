@@ -8,6 +8,7 @@ import type { OpBuilder } from "../builder.ts";
 import { defineOp, zero } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { contentOf } from "../kernels/content.ts";
+import { throughFloat32 } from "../kernels/downgrade.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
 import { countUp, pickAlongAxes, takeAt } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
@@ -19,6 +20,7 @@ import type { Inferred } from "../record.ts";
 export const OneHot = defineOp({
   type: "OneHot",
   versions: [9, 11, 28],
+  downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["indices", "depth", "values"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
@@ -79,6 +81,7 @@ export const NonZero = defineOp({
 export const Compress = defineOp({
   type: "Compress",
   versions: [9, 11, 28],
+  downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["x", "condition"],
   outputs: ["y"],
   attributes: { axis: maybeInt() },
@@ -107,6 +110,7 @@ export const Compress = defineOp({
 export const Unique = defineOp({
   type: "Unique",
   versions: [11, 28],
+  downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["x"],
   outputs: ["y", "indices?", "inverse?", "counts?"],
   attributes: { axis: maybeInt(), sorted: int(1) },

@@ -1,4 +1,5 @@
 /** Operators that reorder axes: Transpose, DepthToSpace, SpaceToDepth. */
+import { InternalError } from "../../diagnostics/define.ts";
 import { type Dim, floorDivDims, mulDims } from "../../ir/dim.ts";
 import type { Shape } from "../../ir/shape.ts";
 import { unknownShape } from "../../ir/shape.ts";
@@ -10,6 +11,7 @@ import { rankOf } from "../facts.ts";
 import { withContent } from "../kernels/content.ts";
 import { countUp, permuteAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
+import { replaceNode } from "../kernels/replace-node.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { reshapeTo, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
@@ -72,6 +74,24 @@ export const SpaceToDepth = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { blocksize: int(1) },
+  // Mode CRD of version 28 orders channels as c, row, column instead of row, column, c.
+  downgrades: {
+    28: (node, b) => {
+      const mode = node.string("mode", "DCR");
+      requireOneOf(node, "mode", mode, ["DCR", "CRD"]);
+      node.attributes.delete("mode");
+      const [x] = node.inputs;
+      const channels = x?.tensorType?.shape?.[1];
+      if (mode === "DCR" || x == null) return;
+      if (typeof channels !== "number")
+        throw new InternalError("mode CRD needs a number of channels that the model says");
+      const blocksize = node.int("blocksize", 1);
+      const area = blocksize * blocksize;
+      const y = b.op("SpaceToDepth", [x], { blocksize });
+      const order = countUp(channels * area).map((to) => (to % area) * channels + Math.floor(to / area));
+      replaceNode(node, [b.gather(y, b.ints(order), 1)]);
+    },
+  },
   infer: ({ in: { x }, attrs: { blocksize: size } }) => [
     mapImageShape(x, (n, c, h, w) => [
       n,

@@ -1,6 +1,7 @@
 /** Trilu and ReverseSequence: elements kept or turned around by their place. */
 import { countElements } from "../../ir/shape.ts";
 import { defineOp } from "../define.ts";
+import { throughFloat32 } from "../kernels/downgrade.ts";
 import { countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { int } from "../params.ts";
@@ -31,6 +32,7 @@ export const Trilu = defineOp({
 export const ReverseSequence = defineOp({
   type: "ReverseSequence",
   versions: [10, 28],
+  downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["x", "lengths"],
   outputs: ["y"],
   attributes: { batch_axis: int(1), time_axis: int(0) },

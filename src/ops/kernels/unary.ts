@@ -23,6 +23,7 @@ export interface UnarySpec<A extends AttributeTable> {
   readonly versions: readonly number[];
   readonly attributes: A;
   readonly precision: PrecisionClass;
+  readonly downgrades?: Op["downgrades"];
   readonly value: (x: number, attrs: AttributeValues<A>) => number;
   /** The function on 64-bit integers, where the operator takes them. */
   readonly bigints?: (x: bigint) => bigint;
@@ -36,13 +37,14 @@ export interface UnarySpec<A extends AttributeTable> {
 
 /** Declares an operator `y = f(x)` whose result has the type and shape of its operand. */
 export function defineUnary<A extends AttributeTable>(spec: UnarySpec<A>): Op {
-  const { type, versions, attributes, precision, value, bigints, content, gradient } = spec;
+  const { type, versions, attributes, precision, value, bigints, content, gradient, downgrades = {} } = spec;
   return defineOp({
     type,
     versions,
     inputs: ["x"],
     outputs: ["y"],
     attributes,
+    downgrades,
     infer: ({ in: { x } }) => [inferMapped(x, content)],
     evaluate: ({ in: { x }, attrs, exact }) => [
       bigints !== undefined && (x.data instanceof BigInt64Array || x.data instanceof BigUint64Array)
