@@ -18,7 +18,7 @@ import { realNumbers } from "./quantize-gradient.ts";
  *
  * @param first which part of a byte holds the number that comes first.
  */
-export function unpackBytes(b: OpBuilder, bytes: Value, bits: number, first: "low" | "high" = "low"): Value {
+function unpackBytes(b: OpBuilder, bytes: Value, bits: number, first: "low" | "high" = "low"): Value {
   let parts = [realNumbers(b, bytes)];
   for (let width = 8; width > bits; width /= 2) {
     const base = 2 ** (width / 2);
