@@ -16,6 +16,7 @@ import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
 import optimize from "./optimize.ts";
 import repeat from "./repeat.ts";
+import trainingForm from "./training-form.ts";
 import upgradeOpset from "./upgrade-opset.ts";
 
 /** Every file of passes/, by file name. */
@@ -37,5 +38,6 @@ export const passes = [
   loss,
   optimize,
   repeat,
+  trainingForm,
   upgradeOpset,
 ] as const;

@@ -16,7 +16,8 @@ export interface ParameterName {
 export function parseParameterName(name: string): ParameterName | undefined {
   const at = name.lastIndexOf(".");
   if (at <= 0 || name.includes("::") || name.includes("/") || name.includes(" ")) return undefined;
-  return { module: name.slice(0, at), parameter: name.slice(at + 1) };
+  // Model builders put the operator between the module and its parameter: `model.layers.0.attn.o_proj.MatMul.weight`.
+  return { module: name.slice(0, at).replace(/\.(MatMul|Gemm|Conv)$/, ""), parameter: name.slice(at + 1) };
 }
 
 /** What is known of a model's module tree: every path that a parameter name proves, ancestors included. */

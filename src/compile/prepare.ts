@@ -5,4 +5,4 @@
  * initializers, known shapes, shape arithmetic folded where the axes allow it.
  */
 export const preparePipeline =
-  "inline-functions,upgrade-opset,lift-constants,infer-shapes,canonicalize,fold,fold-shapes,canonicalize,cse,dce";
+  "inline-functions,upgrade-opset,lift-constants,training-form,infer-shapes,canonicalize,fold,fold-shapes,canonicalize,cse,dce";

@@ -49,6 +49,25 @@ const dropSlice = nodeRule("drop-whole-slice", {
   build: firstOperand,
 });
 
+/** Operands of Concat that have no elements along its axis. */
+const dropEmptyParts = nodeRule("drop-empty-parts", {
+  roots: ["Concat"],
+  when: (node) => {
+    const kept = fullParts(node).length;
+    return kept > 0 && kept < node.inputs.length;
+  },
+  build: (node, b) => {
+    const parts = fullParts(node);
+    const [only, another] = parts;
+    return only !== undefined && another === undefined ? only : b.concat(parts, node.int("axis", 0));
+  },
+});
+
+function fullParts(node: Node): Value[] {
+  const axis = node.int("axis", 0);
+  return node.inputs.filter((part) => part !== null).filter((part) => part.tensorType?.shape?.at(axis) !== 0);
+}
+
 const dropPad = nodeRule("drop-empty-pad", {
   roots: ["Pad"],
   when: (node) => isFilledWith(node.input(1), 0),
@@ -104,6 +123,7 @@ export const movementRules: readonly Rule[] = [
   dropDropout,
   dropViewer,
   dropSlice,
+  dropEmptyParts,
   dropPad,
   dropSplit,
   dropTranspose,
