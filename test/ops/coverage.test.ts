@@ -33,6 +33,7 @@ const missing = new Set(
 /** Operators that take and give floats and yet have no gradient, each with the fact that it follows from. */
 const undifferentiable: Readonly<Record<string, string>> = {
   Bernoulli: "a draw",
+  BitCast: "bits",
   "ai.onnx.ml.CastMap": "a map, whose gradient no operator could write",
   "ai.onnx.ml.DictVectorizer": "a map, whose gradient no operator could write",
   "ai.onnx.ml.ZipMap": "a map, whose gradient no operator could read",
