@@ -13,7 +13,7 @@ import type { BoundAdapter, Merged } from "./define.ts";
 import { addParameters } from "./parameters.ts";
 import { markPenalty } from "./penalty.ts";
 import type { Places } from "./places.ts";
-import { basePath } from "./select.ts";
+import { basePath, ownerPath } from "./select.ts";
 
 /** Attaches a method to the places that were chosen for it. */
 export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, options: AttachOptions): void {
@@ -50,7 +50,7 @@ export function attachAdapter(
   const adapted = new Map<Value, Value>();
   for (const found of sites) {
     const site = { ...found, x: adapted.get(found.x) ?? found.x };
-    const path = basePath(site);
+    const path = ownerPath(site);
     const params = known.get(path) ?? addParameters(graph, adapter.parameters(site), path, options.seed);
     known.set(path, params);
     adapted.set(site.y, attachToSite(graph, adapter, site, { ...common, ...params }, options));

@@ -38,6 +38,16 @@ export function baseWeight(site: Site): Initializer {
   };
 }
 
+/** Chosen rows of the weight, one below the other. */
+export function baseRows(site: Site, rows: readonly number[]): Initializer {
+  return () => {
+    const { columns, at } = readWeight(site);
+    return Float32Array.from({ length: rows.length * columns }, (_, i) =>
+      at(rows[Math.floor(i / columns)] ?? 0, i % columns),
+    );
+  };
+}
+
 /** The bias itself. */
 export function baseBias({ path, bias }: Site): Initializer {
   return () => {

@@ -1,12 +1,13 @@
 /** Chooses the places that a method changes: modules by name, or token streams and attention blocks by what they are. */
 import { type AttentionSite, findAttention } from "../analysis/attention-sites.ts";
 import type { AnySite, Site } from "../analysis/sites.ts";
+import { linkTied } from "../analysis/tied-sites.ts";
 import { findStreams, type PromptSite } from "../analysis/token-streams.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { BoundAdapter } from "./define.ts";
 import type { AttentionStructure, PromptStructure } from "./define-structure.ts";
-import { type SelectContext, selectSites } from "./select.ts";
+import { basePath, type SelectContext, selectSites } from "./select.ts";
 import type { TargetOptions } from "./targets.ts";
 
 /** What a method is attached to. `streams` are all token streams of the model. */
@@ -33,7 +34,11 @@ export function choosePlaces(
   context: SelectContext,
 ): Places {
   const method = adapter.structure;
-  if (method === undefined) return { kind: "modules", ...selectSites(adapter, targets, context) };
+  if (method === undefined) {
+    const selection = selectSites(adapter, targets, context);
+    const sites = adapter.tied ? withTied(selection.sites, context.sites) : selection.sites;
+    return { kind: "modules", ...selection, sites };
+  }
   const { sites } = context;
   const streams = findStreams(graph, sites);
   if (method.kind === "prompt") {
@@ -51,4 +56,13 @@ export function choosePlaces(
     throw adaptErrors.E_NO_ATTENTION(adapter.name, chosen === "" ? found : [String(chosen), ...found]);
   }
   return { kind: "attention", method, sites: chosen, streams, remarks: [] };
+}
+
+/** The chosen sites and the output layers tied to them, in execution order. */
+function withTied(chosen: readonly Site[], all: readonly Site[]): Site[] {
+  const paths = new Set(chosen.map(basePath));
+  const isChosen = (site: Site): boolean => paths.has(basePath(site));
+  return linkTied(all).filter(
+    (site) => isChosen(site) || (site.tiedTo !== undefined && paths.has(site.tiedTo)),
+  );
 }

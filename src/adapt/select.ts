@@ -92,6 +92,12 @@ export function basePath(site: AnySite): string {
   return site.path.replace(/#\d+$/, "");
 }
 
+/** Path under which a site's tensors stand: that of the embedding for an output layer that is adapted with it. */
+export function ownerPath(site: AnySite): string {
+  const tiedTo = "tiedTo" in site ? site.tiedTo : undefined;
+  return tiedTo ?? basePath(site);
+}
+
 /** Whether a path lies in a module that is saved whole, the module itself included. */
 export function isInsideSaved(saved: readonly string[], path: string): boolean {
   const segments = path.split(".");

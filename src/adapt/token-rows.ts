@@ -4,27 +4,14 @@ import { join } from "node:path";
 import type { EmbeddingSite } from "../analysis/sites.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
-import { InternalError } from "../diagnostics/define.ts";
-import { fromTensor } from "../ops/ndarray.ts";
+import { baseRows } from "./base-weight.ts";
 import type { Initializer } from "./initializers.ts";
 
 /** The rows of given ids, one below the other. @throws DiagnosticError `E_TOKEN_ID` for ids that the table does not have. */
 function tokenRows(table: EmbeddingSite, ids: readonly number[]): Initializer {
   const wrong = ids.find((id) => id >= table.rows);
   if (wrong !== undefined) throw adaptErrors.E_TOKEN_ID(wrong, table.path, table.rows);
-  return () => {
-    const tensor = table.weight.value.initializer;
-    if (tensor === undefined) throw new InternalError(`the table of "${table.path}" has no data`);
-    const { numbers } = fromTensor(tensor);
-    const { rows, width } = table;
-    const at =
-      table.weight.storedAs === "torch"
-        ? (row: number, column: number): number => numbers[row * width + column] ?? 0
-        : (row: number, column: number): number => numbers[column * rows + row] ?? 0;
-    return Float32Array.from({ length: ids.length * width }, (_, i) =>
-      at(ids[Math.floor(i / width)] ?? 0, i % width),
-    );
-  };
+  return baseRows(table, ids);
 }
 
 /** Rows of ids drawn evenly. */

@@ -4,8 +4,9 @@ import type { BoundAdapter } from "../adapt/define.ts";
 import { notWeights } from "../adapt/define-structure.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
 import { findBaseParameters } from "../adapt/saved.ts";
-import { basePath } from "../adapt/select.ts";
+import { basePath, ownerPath } from "../adapt/select.ts";
 import { findSites, type Site } from "../analysis/sites.ts";
+import { linkTied } from "../analysis/tied-sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { cloneModel } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -76,14 +77,15 @@ function findMissing(
   sites: readonly Site[],
   { adapter, paths, tensors }: MergeRequest,
 ): string | undefined {
-  const adapted = adaptedSites(sites, paths);
+  const chosen = adaptedSites(sites, paths);
+  const adapted = adapter.tied ? linkTied(chosen) : chosen;
   const found = new Set(adapted.map(basePath));
   const path = paths.find((each) => !found.has(each));
   if (path !== undefined) return path;
   const added = new Set([
     ...Object.values(adapter.shared(adapted)).map((spec) => keyOf(spec, undefined)),
     ...adapted.flatMap((site) =>
-      Object.values(adapter.parameters(site)).map((spec) => keyOf(spec, basePath(site))),
+      Object.values(adapter.parameters(site)).map((spec) => keyOf(spec, ownerPath(site))),
     ),
   ]);
   const base = new Set(findBaseParameters(graph, sites).map(({ module, name }) => `${module}.${name}`));

@@ -3,8 +3,9 @@
 import type { BoundAdapter, ParameterSpec } from "../adapt/define.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
 import { type BaseParameter, findBaseParameters, transposedTensor } from "../adapt/saved.ts";
-import { basePath } from "../adapt/select.ts";
+import { basePath, ownerPath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
+import { linkTied } from "../analysis/tied-sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { isFloat } from "../ir/dtype.ts";
@@ -37,7 +38,7 @@ export function mergeJobs(
 ): MergeJob[] {
   const seen = new Set<string>();
   const shared = adapter.shared(sites);
-  return sites.flatMap((site) => {
+  return (adapter.tied ? linkTied(sites) : sites).flatMap((site) => {
     const path = basePath(site);
     if (seen.has(path)) return [];
     seen.add(path);
@@ -59,7 +60,7 @@ function mergeJob(
     [
       ...Object.entries(shared).map(([name, spec]) => [name, keyOf(spec, undefined)] as const),
       ...Object.entries(adapter.parameters(site)).map(
-        ([name, spec]) => [name, keyOf(spec, basePath(site))] as const,
+        ([name, spec]) => [name, keyOf(spec, ownerPath(site))] as const,
       ),
     ].map(([name, key]) => {
       const tensor = tensors.get(key);

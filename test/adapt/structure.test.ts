@@ -123,3 +123,49 @@ describe("fields of a batch that a method reads", () => {
     expect(input && [formatType(input.type), roleFact(input, "below")]).toEqual(["int64[B]", "3"]);
   });
 });
+
+describe("trained tokens", () => {
+  const head = `f (int64[B,S] ids) => (float[B,S,3] logits)
+  <float[3,2] "tok.weight" = {1, 2, 3, 4, 5, 6}, float[2,3] "head.weight" = {1, 3, 5, 2, 4, 6}> {
+    e = Gather ("tok.weight", ids)
+    logits = MatMul (e, "head.weight")
+  }`;
+  const tokens = (ids: readonly number[]): CompileRequest =>
+    request("trainable-tokens", { token_indices: ids, target_modules: ["tok"] });
+
+  it("take the output layer along that is tied to the table, under one key", () => {
+    const { plan, parameterKeys } = compileGraphs(parseModel(head), tokens([2]));
+    expect(plan.sites.map(({ path }) => path)).toEqual(["tok", "head"]);
+    expect([...parameterKeys]).toEqual(["base_model.model.tok.trainable_tokens_delta"]);
+  });
+
+  it.each([[[3]], [[]]])("refuses ids %j", (ids) => {
+    expect(codeOf(() => compileGraphs(parseModel(head), tokens(ids)))).toBe("E_SITE_REFUSED");
+  });
+
+  it("refuses a token twice", () => {
+    expect(codeOf(() => compileGraphs(parseModel(head), tokens([1, 1])))).toBe("E_BAD_OPTION");
+  });
+});
+
+describe("adaption prompts", () => {
+  const llama = (options: Readonly<Record<string, unknown>>): (() => unknown) => {
+    const read = readModel("fixtures/oracles/models/llama/model.onnx");
+    return () => compileGraphs(read, request("adaption-prompt", options));
+  };
+
+  it("refuses more layers than there are", () => {
+    expect(codeOf(llama({ adapter_layers: 3 }))).toBe("E_NO_ATTENTION");
+  });
+
+  it("refuses a name that no attention module has", () => {
+    expect(codeOf(llama({ target_modules: "attn" }))).toBe("E_NO_ATTENTION");
+  });
+
+  it("leave a fresh model as it is, and take the last layers", () => {
+    const read = readModel("fixtures/oracles/models/llama/model.onnx");
+    const { plan } = compileGraphs(read, request("adaption-prompt", { adapter_len: 4 }));
+    expect(plan.sites.map(({ path }) => path)).toEqual(["model.layers.1.self_attn"]);
+    expect(plan.adapter.identityAtStart).toBe(true);
+  });
+});
