@@ -1,4 +1,6 @@
 /** Rewrites sites into adapter-augmented subgraphs: the part of `adapt` that is the same for every method. */
+
+import { dequantizedIn } from "../analysis/quantized-weight.ts";
 import type { AnySite, Site } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode } from "../ir/clone.ts";
@@ -96,15 +98,16 @@ function attachToSite(
 
 /** The weight as PyTorch lays it out, through a Transpose where the file stores it the other way. */
 function torchWeight(b: OpBuilder, { weight }: Site): Value {
-  return weight.storedAs === "torch" ? weight.value : b.transpose(weight.value, [1, 0]);
+  const stored = weight.quantized === undefined ? weight.value : dequantizedIn(b, weight.quantized);
+  return weight.storedAs === "torch" ? stored : b.transpose(stored, [1, 0]);
 }
 
 /** A second copy of the site's nodes, from its input to its biased output, on another input or with other weights. */
 function applyBase(b: OpBuilder, site: Site, x: Value, weights: Merged): Value {
+  if (weights.weight !== undefined && site.weight.quantized?.readByOperator === true)
+    return applyFloat(b, site, x, { ...weights, weight: weights.weight });
   const map = new Map<Value, Value>([[site.x, x]]);
-  const nodes: Node[] = [site.node];
-  if (site.y.producer !== undefined && site.y.producer !== site.node) nodes.push(site.y.producer);
-  for (const node of nodes) {
+  for (const node of nodesOf(site)) {
     const copy = cloneNode(node, map);
     for (const output of copy.outputs) if (output !== null) output.name = "";
     replaceParameters(b, site, node, copy, weights);
@@ -114,6 +117,48 @@ function applyBase(b: OpBuilder, site: Site, x: Value, weights: Merged): Value {
   const result = map.get(site.y);
   if (result === undefined) throw new InternalError(`the copy of site "${site.path}" has no result`);
   return result;
+}
+
+/** The nodes from what a site reads to what it yields, in order. */
+function nodesOf({ node, x, y, weight }: Site): Node[] {
+  if (weight.quantized?.readByOperator !== true)
+    return y.producer === undefined || y.producer === node ? [node] : [node, y.producer];
+  const nodes: Node[] = [];
+  const visit = (value: Value | null): boolean => {
+    if (value === x) return true;
+    const producer = value?.producer;
+    if (producer === undefined) return false;
+    if (nodes.includes(producer)) return true;
+    // Every operand is visited, so that all of them stand before their reader.
+    const reached = producer.inputs.map(visit).includes(true);
+    if (reached) nodes.push(producer);
+    return reached;
+  };
+  visit(y);
+  return nodes;
+}
+
+/** The site with float weights, where its own operator reads quantised ones. */
+function applyFloat(
+  b: OpBuilder,
+  site: Site,
+  x: Value,
+  { weight, bias }: Merged & { readonly weight: Value },
+): Value {
+  const added = bias ?? site.bias?.reader.input(site.bias.operand);
+  const { node } = site;
+  switch (site.kind) {
+    case "linear": {
+      const product = b.matmul(x, b.transpose(weight, [1, 0]));
+      return added === undefined ? product : b.add(product, added);
+    }
+    case "conv":
+      return b.op("Conv", [x, weight, added ?? null], Object.fromEntries(node.attributes));
+    case "embedding":
+      return b.gather(weight, x);
+    case "norm":
+      throw new InternalError(`norm "${site.path}" has quantised weights`);
+  }
 }
 
 function replaceParameters(b: OpBuilder, site: Site, from: Node, copy: Node, { weight, bias }: Merged): void {

@@ -1,8 +1,9 @@
 /** Starting values that depend on the frozen weight of a site. */
-import type { Site } from "../analysis/sites.ts";
+import { dequantizedNow } from "../analysis/quantized-weight.ts";
+import type { Site, SiteParameter } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { countElements } from "../ir/shape.ts";
-import { fromTensor } from "../ops/ndarray.ts";
+import { fromTensor, type NDArray } from "../ops/ndarray.ts";
 import type { Initializer } from "./initializers.ts";
 
 /** A weight in PyTorch's layout, row-major: (rows, columns), where all axes behind the first count as columns. */
@@ -12,10 +13,16 @@ interface WeightMatrix {
   readonly at: (row: number, column: number) => number;
 }
 
+/** The elements of a weight or bias as floats, laid out as the file has them. */
+function readParameter(path: string, { value, quantized }: SiteParameter): NDArray {
+  const tensor = value.initializer;
+  const array = quantized === undefined ? tensor && fromTensor(tensor) : dequantizedNow(quantized);
+  if (array === undefined) throw new InternalError(`a parameter of "${path}" has no data`);
+  return array;
+}
+
 function readWeight({ path, weight }: Site): WeightMatrix {
-  const tensor = weight.value.initializer;
-  if (tensor === undefined) throw new InternalError(`the weight of "${path}" has no data`);
-  const { numbers, shape } = fromTensor(tensor);
+  const { numbers, shape } = readParameter(path, weight);
   const [first = 0, ...rest] = shape;
   const second = countElements(rest);
   if (weight.storedAs === "torch") {
@@ -26,7 +33,7 @@ function readWeight({ path, weight }: Site): WeightMatrix {
 
 /** Shape of the weight in PyTorch's layout. */
 export function weightShape({ weight }: Site): readonly number[] {
-  const dims = weight.value.initializer?.dims ?? [];
+  const dims = weight.quantized?.shape ?? weight.value.initializer?.dims ?? [];
   return weight.storedAs === "torch" ? dims : [...dims].reverse();
 }
 
@@ -51,9 +58,8 @@ export function baseRows(site: Site, rows: readonly number[]): Initializer {
 /** The bias itself. */
 export function baseBias({ path, bias }: Site): Initializer {
   return () => {
-    const tensor = bias?.value.initializer;
-    if (tensor === undefined) throw new InternalError(`the bias of "${path}" has no data`);
-    return Float32Array.from(fromTensor(tensor).numbers);
+    if (bias === undefined) throw new InternalError(`"${path}" has no bias`);
+    return Float32Array.from(readParameter(path, bias).numbers);
   };
 }
 

@@ -1,6 +1,7 @@
 /** Parts of the base model that are trained whole: modules_to_save, and biases under the `bias` option. */
 import { parseParameterName } from "../analysis/module-path.ts";
 import type { Site, StoredAs } from "../analysis/sites.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -19,6 +20,8 @@ export interface BaseParameter {
   readonly name: string;
   readonly value: Value;
   readonly storedAs: StoredAs;
+  /** Whether the file holds it as quantised numbers, which cannot be trained. */
+  readonly quantized: boolean;
   /** Operands that read it on behalf of this module; for tied weights, not those of the other modules. */
   readonly uses: readonly Use[];
 }
@@ -42,7 +45,8 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
       const use = part.reader.useAt(part.operand);
       if (use === undefined) throw new InternalError(`site "${site.path}" does not read its ${name}`);
       const storedAs = isConv1d(site) && name === "weight" ? "torch" : part.storedAs;
-      add({ module: basePath(site), name, value: part.value, storedAs, uses: [use] });
+      const quantized = part.quantized !== undefined;
+      add({ module: basePath(site), name, value: part.value, storedAs, quantized, uses: [use] });
     }
   }
   for (const value of graph.initializers) {
@@ -52,7 +56,14 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
     const uses = [...value.uses].filter(
       (use) => !claimed.has(use) && !isClaimedThroughTranspose(use, claimed),
     );
-    if (uses.length > 0) add({ module: name.module, name: name.parameter, value, storedAs: "torch", uses });
+    const own = {
+      module: name.module,
+      name: name.parameter,
+      value,
+      storedAs: "torch" as const,
+      quantized: false,
+    };
+    if (uses.length > 0) add({ ...own, uses });
   }
   return [...found.values()];
 }
@@ -79,7 +90,11 @@ export interface SavedOptions {
   readonly opset: number;
 }
 
-/** Turns the chosen parameters into trainable inputs. Gives their checkpoint keys. */
+/**
+ * Turns the chosen parameters into trainable inputs. Gives their checkpoint keys.
+ *
+ * @throws DiagnosticError `E_SAVED_QUANTIZED` where the file holds one of them as quantised numbers.
+ */
 export function trainBaseParameters(
   graph: Graph,
   parameters: readonly BaseParameter[],
@@ -108,6 +123,8 @@ function trainedKey(
 
 function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { opset }: SavedOptions): void {
   const stored = parameter.value.initializer;
+  if (parameter.quantized)
+    throw adaptErrors.E_SAVED_QUANTIZED(`${parameter.module}.${parameter.name}`, stored?.dtype ?? "unknown");
   if (stored === undefined) throw new InternalError(`parameter "${parameter.value.name}" has no data`);
   const flipped = parameter.storedAs === "transposed";
   const shape = flipped ? [...stored.dims].reverse() : stored.dims;

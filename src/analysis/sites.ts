@@ -8,6 +8,8 @@ import { opOf } from "../ops/registry.ts";
 import type { AttentionSite } from "./attention-sites.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
 import { normSite } from "./norm-site.ts";
+import { quantizedSite } from "./quantized-site.ts";
+import { dequantizedByNode, type QuantizedWeight } from "./quantized-weight.ts";
 import type { PromptSite } from "./token-streams.ts";
 
 /** How the file stores a weight relative to PyTorch's layout of the same module. */
@@ -20,6 +22,8 @@ export interface SiteParameter {
   /** Node and operand position that read the parameter, after the Transposes in between. */
   readonly reader: Node;
   readonly operand: number;
+  /** What the initializer's numbers mean; left out where they are the weight themselves. */
+  readonly quantized?: QuantizedWeight | undefined;
 }
 
 interface SiteBase {
@@ -88,7 +92,11 @@ export function findSites(graph: Graph): Site[] {
   const taken = new Map<string, number>();
   for (const node of graph.nodes()) {
     const site =
-      linearSite(node, tree) ?? convSite(node, tree) ?? embeddingSite(node, tree) ?? normSite(node, tree);
+      packedSite(node, tree) ??
+      linearSite(node, tree) ??
+      convSite(node, tree) ??
+      embeddingSite(node, tree) ??
+      normSite(node, tree);
     if (site === undefined) continue;
     // A shared module is called more than once: each further call is a site of its own behind the first.
     const count = taken.get(site.path) ?? 0;
@@ -117,7 +125,9 @@ function passedThrough(value: Value): Value | undefined {
   const data = node.inputs.filter((input) => input !== null && constantOf(input) === undefined);
   const op = opOf(node);
   if (op === undefined) return undefined;
-  if (op.precision === "exact") return node.input(0);
+  const { reads = [], makes = [] } = op.quantized;
+  const requantizes = op.precision === "full" && reads.length + makes.length > 0;
+  if (op.precision === "exact" || requantizes) return node.input(0);
   const combines = op.precision === "follow" && data.length === 1;
   return combines ? (data[0] ?? undefined) : undefined;
 }
@@ -128,7 +138,7 @@ function linearSite(node: Node, tree: ModuleTree): LinearSite | undefined {
   const x = node.input(0);
   const found = traceWeight(node, 1);
   if (x === undefined || found === undefined || constantOf(x) !== undefined) return undefined;
-  const dims = found.value.initializer?.dims ?? [];
+  const dims = found.dims;
   if (dims.length !== 2) return undefined;
   const flipped = found.flipped !== (node.op === "Gemm" && node.int("transB", 0) !== 0);
   const [rows = 0, columns = 0] = dims;
@@ -143,7 +153,13 @@ function linearSite(node: Node, tree: ModuleTree): LinearSite | undefined {
     node,
     x,
     y: added?.y ?? node.output(),
-    weight: { value: found.value, storedAs: flipped ? "torch" : "transposed", reader: node, operand: 1 },
+    weight: {
+      value: found.value,
+      storedAs: flipped ? "torch" : "transposed",
+      reader: node,
+      operand: 1,
+      quantized: found.quantized,
+    },
     bias: added?.bias,
     inFeatures,
     outFeatures,
@@ -155,7 +171,7 @@ function convSite(node: Node, tree: ModuleTree): ConvSite | undefined {
   if (node.domain !== "" || node.op !== "Conv") return undefined;
   const x = node.input(0);
   const found = traceWeight(node, 1);
-  const dims = found?.value.initializer?.dims ?? [];
+  const dims = found?.dims ?? [];
   if (x === undefined || found === undefined || found.flipped || dims.length < 3) return undefined;
   const groups = node.int("group", 1);
   const [outChannels = 0, perGroup = 0, ...kernel] = dims;
@@ -166,7 +182,7 @@ function convSite(node: Node, tree: ModuleTree): ConvSite | undefined {
     node,
     x,
     y: node.output(),
-    weight: { value: found.value, storedAs: "torch", reader: node, operand: 1 },
+    weight: { value: found.value, storedAs: "torch", reader: node, operand: 1, quantized: found.quantized },
     bias,
     inChannels: perGroup * groups,
     outChannels,
@@ -179,7 +195,7 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
   if (node.domain !== "" || node.op !== "Gather" || node.int("axis", 0) !== 0) return undefined;
   const found = traceWeight(node, 0);
   const ids = node.input(1);
-  const dims = found?.value.initializer?.dims ?? [];
+  const dims = found?.dims ?? [];
   if (found === undefined || ids === undefined || dims.length !== 2 || constantOf(ids) !== undefined)
     return undefined;
   const [rows = 0, width = 0] = found.flipped ? [dims[1], dims[0]] : dims;
@@ -194,6 +210,7 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
       storedAs: found.flipped ? "transposed" : "torch",
       reader: node,
       operand: 0,
+      quantized: found.quantized,
     },
     bias: undefined,
     rows,
@@ -201,11 +218,55 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
   };
 }
 
-/** The float initializer behind an operand, through Transposes and Identities. */
-function traceWeight(node: Node, operand: number): { value: Value; flipped: boolean } | undefined {
+/** A module whose operator reads quantised numbers by itself. */
+function packedSite(node: Node, tree: ModuleTree): LayerSite | undefined {
+  const found = quantizedSite(node);
+  if (found === undefined) return undefined;
+  const { kind, x, y, packed: value, operand, storedAs, quantized } = found;
+  const weight: SiteParameter = { value, storedAs, reader: node, operand, quantized };
+  const [first = 0, second = 0, ...kernel] = quantized.shape;
+  const base = { node, x, weight };
+  if (kind === "embedding") {
+    const path = tree.pathOfWeight(value, node, true) ?? (value.name || node.name);
+    return { ...base, kind, path, y, bias: undefined, rows: first, width: second };
+  }
+  if (kind === "conv") {
+    const groups = node.int("group", 1);
+    const path = sitePath(tree, node, value, undefined);
+    return {
+      ...base,
+      kind,
+      path,
+      y,
+      bias: undefined,
+      inChannels: second * groups,
+      outChannels: first,
+      kernel,
+      groups,
+    };
+  }
+  const [inFeatures, outFeatures] = storedAs === "torch" ? [second, first] : [first, second];
+  const own = found.bias === undefined ? undefined : parameterAt(node, found.bias);
+  const added = own === undefined ? addedBias(y.producer ?? node, outFeatures) : { y, bias: own };
+  const path = sitePath(tree, node, value, added?.bias.value);
+  return { ...base, kind, path, y: added?.y ?? y, bias: added?.bias, inFeatures, outFeatures, conv1d: false };
+}
+
+interface FoundWeight {
+  readonly value: Value;
+  readonly flipped: boolean;
+  /** Shape of the weight as the file lays it out. */
+  readonly dims: readonly number[];
+  readonly quantized?: QuantizedWeight;
+}
+
+/** The float initializer behind an operand, or the numbers that are dequantised to it, through Transposes and Identities. */
+function traceWeight(node: Node, operand: number): FoundWeight | undefined {
   let value = node.input(operand);
   let flipped = false;
   for (let producer = value?.producer; producer !== undefined; producer = value?.producer) {
+    const quantized = dequantizedByNode(producer);
+    if (quantized !== undefined) return { value: quantized.value, flipped, dims: quantized.shape, quantized };
     if (producer.op === "Transpose" && producer.ints("perm", [1, 0]).join() === "1,0") flipped = !flipped;
     else if (producer.op !== "Identity") break;
     value = producer.input(0);
@@ -213,7 +274,7 @@ function traceWeight(node: Node, operand: number): { value: Value; flipped: bool
   const tensor = constantOf(value);
   return value === undefined || tensor === undefined || !isFloat(tensor.dtype)
     ? undefined
-    : { value, flipped };
+    : { value, flipped, dims: value.initializer?.dims ?? [] };
 }
 
 function gemmBias(node: Node): { y: Value; bias: SiteParameter } | undefined {
@@ -235,6 +296,8 @@ function addedBias(node: Node, features: number): { y: Value; bias: SiteParamete
 function parameterAt(reader: Node, operand: number): SiteParameter | undefined {
   const value = reader.input(operand);
   const tensor = constantOf(value);
+  const quantized = value?.producer && dequantizedByNode(value.producer);
+  if (quantized) return { value: quantized.value, storedAs: "torch", reader, operand, quantized };
   if (value === undefined || tensor === undefined || !isFloat(tensor.dtype)) return undefined;
   return { value, storedAs: "torch", reader, operand };
 }

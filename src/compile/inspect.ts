@@ -5,6 +5,7 @@ import { cloneModel } from "../ir/clone.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { functionKey, type Model } from "../ir/model.ts";
+import { countElements } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -122,8 +123,9 @@ function moduleInfos(graph: Graph): ModuleInfo[] {
       path,
       kind,
       ...shapeFacts(site),
-      dtype: tensor?.dtype ?? "unknown",
-      parameters: (tensor?.size ?? 0) + (bias?.value.initializer?.size ?? 0),
+      dtype: weight.quantized?.description ?? tensor?.dtype ?? "unknown",
+      parameters:
+        countElements(weight.quantized?.shape ?? tensor?.dims ?? [0]) + (bias?.value.initializer?.size ?? 0),
       bias: bias !== undefined,
       head: site === head,
       tied: readers(weight.value)

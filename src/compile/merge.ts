@@ -28,7 +28,7 @@ export interface MergeJob {
  * Makes the job of each adapted site. Sites with the same path share parameters and weight, so each path has one job.
  *
  * @param tensors trained tensors by checkpoint key.
- * @throws DiagnosticError `E_MERGE_REFUSED`, `E_CHECKPOINT_KEY_MISSING`.
+ * @throws DiagnosticError `E_MERGE_REFUSED`, `E_MERGE_QUANTIZED`, `E_CHECKPOINT_KEY_MISSING`.
  */
 export function mergeJobs(
   adapter: BoundAdapter,
@@ -68,6 +68,8 @@ function mergeJob(
       return [name, isFloat(tensor.dtype) ? inFloat32(b, tensor, key) : b.constant(tensor, key)];
     }),
   );
+  const { quantized } = site.weight;
+  if (quantized !== undefined) throw adaptErrors.E_MERGE_QUANTIZED(site.path, quantized.description);
   const weight = inFloat32(
     b,
     torchTensor(site.weight, tensors, `${keyPrefix}${basePath(site)}.base_layer.weight`),

@@ -113,6 +113,10 @@ function modulesToSave(
     site !== head &&
     !headNames.some((name) => basePath(site).endsWith(name));
   if (wantsAllLinear(settings) && !sites.some(isInner)) return undefined;
+  // A head of quantised numbers cannot be trained, and stays as it is.
+  const isHead = (site: Site): boolean =>
+    site === head || headNames.some((name) => basePath(site).endsWith(name));
+  if (sites.some((site) => isHead(site) && site.weight.quantized !== undefined)) return undefined;
   if (sites.some((site) => headNames.some((name) => basePath(site).endsWith(name)))) return headNames;
   return head === undefined ? undefined : [basePath(head)];
 }

@@ -28,9 +28,9 @@ export const adaptErrors = defineDiagnostics({
   E_NO_SITES: (model: string) => ({
     message: "the model has no module that an adapter can attach to",
     place: model,
-    expected: "a MatMul, Gemm, Conv or Gather with a constant float weight",
+    expected: "a MatMul, Gemm, Conv or Gather with a constant weight, or one of their quantised forms",
     got: "none",
-    next: "run `peft-compile inspect MODEL`; quantised or computed weights are not adapted",
+    next: "run `peft-compile inspect MODEL`; computed weights are not adapted",
   }),
   E_SITE_REFUSED: (path: string, method: string, reason: string, kinds: readonly string[]) => ({
     message: `module "${path}" cannot be adapted by ${method}: ${reason}`,
@@ -123,6 +123,20 @@ export const adaptErrors = defineDiagnostics({
     expected: expected.startsWith("float") ? "F32, F16, BF16 or F64" : expected,
     got,
     next: "save the adapter again, with the types that PEFT gives it",
+  }),
+  E_SAVED_QUANTIZED: (parameter: string, dtype: string) => ({
+    message: `parameter "${parameter}" is quantised and cannot be trained`,
+    place: "--modules-to-save, --bias",
+    expected: "a parameter of floats",
+    got: dtype,
+    next: "leave the module out with --modules-to-save none and adapt it instead, or compile the model before it was quantised",
+  }),
+  E_MERGE_QUANTIZED: (path: string, description: string) => ({
+    message: `the weight of "${path}" is quantised, and merging would round the adapter away`,
+    place: path,
+    expected: "a float weight",
+    got: description,
+    next: "export the adapter instead: peft-compile export DIR --format onnx-adapter, or --format peft for the model before it was quantised",
   }),
   E_MERGE_MODULE: (name: string) => ({
     message: `the source model has no "${name}", which was trained`,

@@ -124,6 +124,8 @@ function create(
       // It would remove the training form of Dropout, whatever its mask is used for.
       optimization: { disable_specified_optimizers: "EliminateDropout", ...config.optimization },
       session: {
+        // Where it makes one node of a product and the DequantizeLinear before it, it would also quantise the data.
+        qdq_matmulnbits_accuracy_level: "1",
         ...(weightsFolder === undefined
           ? {}
           : { model_external_initializers_file_folder_path: weightsFolder }),

@@ -32,7 +32,10 @@ export class GraphSession {
       logSeverityLevel: 3,
       intraOpNumThreads: 1,
       extra: {
-        session: folder === undefined ? {} : { model_external_initializers_file_folder_path: folder },
+        session: {
+          qdq_matmulnbits_accuracy_level: "1",
+          ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+        },
         optimization: { disable_specified_optimizers: "EliminateDropout" },
       },
     });

@@ -6,12 +6,17 @@ import { evaluateGraph } from "../../src/ops/evaluate.ts";
 import type { NDArray } from "../../src/ops/ndarray.ts";
 import type { Batch } from "../oracle/graph-session.ts";
 
-/** Outputs of a graph: batch fields by name, everything else from `state` or `extra` by input name. */
+/**
+ * Outputs of a graph: batch fields by name, everything else from `state` or `extra` by input name.
+ *
+ * @param exact leaves out all rounding.
+ */
 export function evaluateModel(
   { graph, opset }: Model,
   batch: Batch,
   state: ReadonlyMap<string, NDArray>,
   extra: Readonly<Record<string, NDArray>> = {},
+  exact = false,
 ): Map<Value, NDArray> {
   const feeds = new Map(
     graph.inputs.map((input) => {
@@ -20,7 +25,7 @@ export function evaluateModel(
       return [input, array] as const;
     }),
   );
-  const results = evaluateGraph(graph, feeds, { opset });
+  const results = evaluateGraph(graph, feeds, { opset, exact });
   return new Map(
     graph.outputs.map((output, index) => {
       const array = results[index];

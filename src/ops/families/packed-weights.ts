@@ -19,10 +19,10 @@ import {
   type BlockAttributes,
   blockTable,
   blockWeight,
-  fourBitCodes,
+  fourBitWeight,
   sumBlocks,
 } from "../kernels/packed-weights.ts";
-import { alignScales, sumByScale } from "../kernels/quantize-axis.ts";
+import { sumByScale } from "../kernels/quantize-axis.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { reshapeLike, stateShape } from "../kernels/shape-vector.ts";
 import { int } from "../params.ts";
@@ -189,22 +189,6 @@ function checkBlocks(node: Node, attrs: BlockAttributes & { readonly weight_prep
       "0: weights in the layout that all providers read",
       String(attrs.weight_prepacked),
     );
-}
-
-function fourBitWeight(
-  b: OpBuilder,
-  packed: Value,
-  absmax: Value,
-  {
-    N,
-    K,
-    block_size,
-    quant_type,
-  }: { readonly N: number; readonly K: number; readonly block_size: number; readonly quant_type: number },
-): { codes: Value; weight: Value } {
-  const codes = fourBitCodes(b, packed, N * K, quant_type);
-  const scales = alignScales(b, b.cast(absmax, "float32"), codes, { axis: 0, block_size });
-  return { codes, weight: b.reshape(b.mul(codes, scales), [N, K]) };
 }
 
 /** `x @ w^T` for a matrix `w`. */

@@ -127,7 +127,7 @@ const codes: readonly (readonly number[])[] = [
 ];
 
 /** Numbers of MatMulBnb4 before they are scaled, row-major in one axis of `count`; the high half of a byte comes first. */
-export function fourBitCodes(b: OpBuilder, packed: Value, count: number, kind: number): Value {
+function fourBitCodes(b: OpBuilder, packed: Value, count: number, kind: number): Value {
   const half = codes[kind] ?? [];
   const table = half.length === 16 ? half : [...half, ...half.map((value) => -value)];
   const flat = b.reshape(packed, [-1]);
@@ -171,4 +171,21 @@ export function blockTable(
       : alignScales(b, points(zeros), numbers, place);
   const shifted = shift === 0 ? numbers : b.sub(numbers, shift);
   return b.mul(b.castLike(shifted, scales), alignScales(b, scales, numbers, place));
+}
+
+/** The (N, K) weight of MatMulBnb4, and its numbers before they were scaled. */
+export function fourBitWeight(
+  b: OpBuilder,
+  packed: Value,
+  absmax: Value,
+  {
+    N,
+    K,
+    block_size,
+    quant_type,
+  }: { readonly N: number; readonly K: number; readonly block_size: number; readonly quant_type: number },
+): { codes: Value; weight: Value } {
+  const codes = fourBitCodes(b, packed, N * K, quant_type);
+  const scales = alignScales(b, b.cast(absmax, "float32"), codes, { axis: 0, block_size });
+  return { codes, weight: b.reshape(b.mul(codes, scales), [N, K]) };
 }

@@ -43,7 +43,7 @@ export function saturate(x: NDArray, scale: NDArray, zero: NDArray, along: Along
     { numbers: (a, b) => a + b },
     { exact: true },
   );
-  const [least, most] = boundsOf(dtype);
+  const [least, most] = cutsOf(dtype, exact);
   const cut = sums.numbers.map((value) => Math.min(most, Math.max(least, value)));
   return new NDArray(dtype, x.shape, cut);
 }
@@ -68,7 +68,7 @@ export function quantizeArray(
   const [values, scales] = [convertElements(x, "float64").numbers, convertElements(scale, "float64").numbers];
   const zeros = zero === undefined ? undefined : convertElements(zero, "float64").numbers;
   const offsets = scaleOffsets(x.shape, scale.shape, axis);
-  const [least, most] = boundsOf(dtype);
+  const [least, most] = cutsOf(dtype, exact);
   const result = values.map((value, i) => {
     const at = offsets[i] ?? 0;
     const quotient = value / (scales[at] ?? 1);
@@ -108,6 +108,16 @@ function spread(vector: NDArray, along: Along, rank: number): NDArray {
   if (along === "columns" || vector.rank !== 1) return vector;
   const trailing = along === "rows" ? 1 : rank - 1;
   return vector.reshaped([vector.size, ...new Array<number>(trailing).fill(1)]);
+}
+
+/**
+ * Bounds of real numbers that count as inside a type: without rounding, half a step more than the type holds, since
+ * straight-through gradients pass what rounds to a bound.
+ */
+function cutsOf(dtype: DType, exact: boolean): [number, number] {
+  const [least, most] = boundsOf(dtype);
+  const beyond = exact && !isSmallFloat(dtype) ? 0.5 : 0;
+  return [least - beyond, most + beyond];
 }
 
 /** The least and the largest number of a quantised type. */
