@@ -6,7 +6,7 @@ import type { Node } from "../ir/node.ts";
 import type { ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { isDetached } from "../ops/detach.ts";
-import { paramAt, type Region } from "../ops/record.ts";
+import { paramAt, type Region, takesGradient } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 
 /**
@@ -72,14 +72,12 @@ export function contributingNodes(graph: Graph, targets: Iterable<Value>): Set<N
   return nodes;
 }
 
-/** Operands that a gradient may flow into: active ones that are not shapes, axes or sizes. */
+/** Operands that a gradient may flow into: active ones that are neither shapes, axes or sizes nor held constant. */
 export function activeOperands(node: Node, active: ReadonlySet<Value>): number[] {
   const op = opOf(node);
-  return node.inputs.flatMap((input, index) => {
-    if (input === null || !active.has(input)) return [];
-    const name = op === undefined ? undefined : paramAt(op.inputs, index)?.name;
-    return name !== undefined && op?.hostInputs.has(name) ? [] : [index];
-  });
+  return node.inputs.flatMap((input, index) =>
+    input !== null && active.has(input) && takesGradient(op, index) ? [index] : [],
+  );
 }
 
 /**

@@ -121,6 +121,7 @@ function paramPair({ name, optional, variadic }: Param, op: Op): readonly [strin
     optional ? "optional" : undefined,
     variadic ? "any number" : undefined,
     op.hostInputs.has(name) ? "a shape, axes or sizes: never differentiated" : undefined,
+    op.held[name] === undefined ? undefined : `no gradient: ${op.held[name]}`,
   ].filter((fact) => fact !== undefined);
   return [name, facts.join(", ") || "required"];
 }

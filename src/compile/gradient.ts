@@ -13,7 +13,7 @@ import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { verifyModel } from "../ir/verify.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { paramAt } from "../ops/record.ts";
+import { takesGradient } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import { pinInitializers, unpinInitializers } from "./pin.ts";
@@ -22,7 +22,7 @@ import { pinInitializers, unpinInitializers } from "./pin.ts";
 export interface GradientRequest {
   /** Names of outputs; every float output unless given. */
   readonly of?: readonly string[] | undefined;
-  /** Names of inputs or initializers; every float input but those that only say sizes or places unless given. */
+  /** Names of inputs or initializers; every float input that gradients may flow into unless given. */
   readonly wrt?: readonly string[] | undefined;
 }
 
@@ -134,7 +134,7 @@ function chooseOutputs(graph: Graph, names: readonly string[] | undefined): stri
 
 function chooseVariables(graph: Graph, names: readonly string[] | undefined): Value[] {
   if (names === undefined || names.length === 0) {
-    const floats = graph.inputs.filter((input) => isFloatTensor(input) && !saysPlaces(input));
+    const floats = graph.inputs.filter((input) => isFloatTensor(input) && !takesNone(input));
     if (floats.length > 0) return floats;
     throw gradientErrors.E_GRADIENT_NOTHING("--wrt", "input", graph.inputs.map(describe));
   }
@@ -157,14 +157,10 @@ function chooseVariables(graph: Graph, names: readonly string[] | undefined): Va
   });
 }
 
-/** Whether an input is read as sizes and places only, which gradients do not flow into. */
-function saysPlaces(input: Value): boolean {
+/** Whether no reader of an input lets gradients into it: sizes, places, and what PyTorch takes for constant. */
+function takesNone(input: Value): boolean {
   if (!input.isUsed) return false;
-  return [...input.uses].every((use) => {
-    if (use.kind === "output") return false;
-    const op = opOf(use.node);
-    return op?.hostInputs.has(paramAt(op.inputs, use.index)?.name ?? "") ?? false;
-  });
+  return [...input.uses].every((use) => use.kind === "operand" && !takesGradient(opOf(use.node), use.index));
 }
 
 /** The output of a name, looked up anew: passes may have put another value in its place. */

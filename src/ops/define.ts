@@ -75,6 +75,7 @@ export function defineOp<
     upgrades: spec.upgrades ?? {},
     downgrades: spec.downgrades ?? {},
     hostInputs: new Set<string>(spec.hostInputs ?? []),
+    held: spec.held ?? {},
     quantized: spec.quantized ?? {},
     evaluationRefusal:
       typeof evaluate === "function" || evaluate.kind === "expansion" ? undefined : evaluate.reason,

@@ -203,6 +203,8 @@ export interface OpSpec<
   readonly downgrades?: Readonly<Record<number, Upgrade>>;
   /** Operands that are shapes, axes or sizes: read on the CPU by every provider, never cast, never differentiated. */
   readonly hostInputs?: readonly ParamName<I>[];
+  /** Operands that PyTorch takes for constants: gradients stop there without a word, for the reason given. */
+  readonly held?: Readonly<Partial<Record<ParamName<I>, string>>>;
   /** Where gradients pass quantised numbers; nowhere where it is left out. */
   readonly quantized?: QuantizedPath<ParamName<I>, ParamName<O>>;
 }
@@ -229,6 +231,7 @@ export interface Op {
   readonly upgrades: Readonly<Record<number, Upgrade>>;
   readonly downgrades: Readonly<Record<number, Upgrade>>;
   readonly hostInputs: ReadonlySet<string>;
+  readonly held: Readonly<Partial<Record<string, string>>>;
   readonly quantized: QuantizedPath<string, string>;
   /** Why constants are not evaluated; undefined where they are. */
   readonly evaluationRefusal: string | undefined;
@@ -256,4 +259,10 @@ export interface Op {
 export function paramAt(params: readonly Param[], index: number): Param | undefined {
   const last = params.at(-1);
   return params[index] ?? (last?.variadic === true ? last : undefined);
+}
+
+/** Whether gradients may flow into operand `index`: it is neither a shape, axes or sizes nor held constant. */
+export function takesGradient(op: Op | undefined, index: number): boolean {
+  const name = op === undefined ? undefined : paramAt(op.inputs, index)?.name;
+  return name === undefined || (op?.hostInputs.has(name) === false && op.held[name] === undefined);
 }

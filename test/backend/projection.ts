@@ -9,7 +9,7 @@ import { readModel } from "../../src/onnx/read.ts";
 import { encodeModel } from "../../src/onnx/write.ts";
 import { type Environment, evaluateGraph } from "../../src/ops/evaluate.ts";
 import { fromNumbers, type NDArray } from "../../src/ops/ndarray.ts";
-import { paramAt } from "../../src/ops/record.ts";
+import { takesGradient } from "../../src/ops/record.ts";
 import { opOf } from "../../src/ops/registry.ts";
 import { isDeterministic } from "../../src/ops/traits.ts";
 import { agrees, difference } from "../harness/compare.ts";
@@ -163,13 +163,9 @@ async function checkInRuntime(bytes: Uint8Array, feeds: Arrays, wanted: readonly
   return "";
 }
 
-/** Whether an input is read as sizes only, which are no variables. */
+/** Whether an input is read as sizes and constants only, which are no variables. */
 function isHost(input: Value): boolean {
-  return [...input.uses].every((use) => {
-    if (use.kind === "output") return false;
-    const op = opOf(use.node);
-    return op?.hostInputs.has(paramAt(op.inputs, use.index)?.name ?? "") ?? false;
-  });
+  return [...input.uses].every((use) => use.kind === "operand" && !takesGradient(opOf(use.node), use.index));
 }
 
 /** Moves elements off the kinks that round numbers are, by more than a rounding of the type; what is not finite becomes so. */

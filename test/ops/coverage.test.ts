@@ -17,7 +17,6 @@ const missing = new Set(
   Optional
   OptionalGetElement
   OptionalHasElement
-  RoiAlign
   SequenceAt
   SequenceConstruct
   SequenceEmpty

@@ -57,6 +57,7 @@ import * as reduceExtremum from "./reduce-extremum.ts";
 import * as reduceSum from "./reduce-sum.ts";
 import * as reshape from "./reshape.ts";
 import * as resize from "./resize.ts";
+import * as roiAlign from "./roi-align.ts";
 import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
 import * as runtimeAttention from "./runtime-attention.ts";
@@ -142,6 +143,7 @@ export const families = [
   reduceSum,
   reshape,
   resize,
+  roiAlign,
   rotaryEmbedding,
   runtimeActivation,
   runtimeAttention,
