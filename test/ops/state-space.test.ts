@@ -1,8 +1,10 @@
 /** CausalConvWithState, LinearAttention and SwiGLU: operators that are newer than what the runtime loads. */
 import { describe, expect, test } from "vitest";
 import { floatAttribute } from "../../src/ir/attribute.ts";
-import { checkOp } from "../harness/check-op.ts";
-import { buildCase, evaluateCase, type OpCase, type OperandSpec } from "../harness/op-case.ts";
+import { checkOp, checkRuntime } from "../harness/check-op.ts";
+import { appendBackward } from "../harness/gradient.ts";
+import { loweredCase } from "../harness/lower.ts";
+import { buildCase, evaluateCase, type Naming, type OpCase, type OperandSpec } from "../harness/op-case.ts";
 
 const newer = {
   noRuntime: "the runtime loads nothing beyond opset 26",
@@ -72,6 +74,32 @@ for (const rule of ["linear", "gated", "delta", "gated_delta"]) {
 checkOp("a decay for each key", attention("gated", 2, 2, { perKey: true }), newer);
 checkOp("one rate for all heads", attention("delta", 2, 2, { oneRate: true }), newer);
 checkOp("a scale", attention("linear", 1, 2, { attributes: { scale: floatAttribute(0.3) } }), newer);
+
+describe.each<Naming>(["static", "shared"])("in the runtime, with %s sizes", (naming) => {
+  const both = [{ shape: [2, 3] }, { shape: [2, 3] }];
+  const convolution = { op: "CausalConvWithState", outputs: 2 };
+  const rows: readonly OpCase[] = [
+    { op: "SwiGLU", inputs: both },
+    { op: "SwiGLU", inputs: both, attributes: { alpha: floatAttribute(0.5) } },
+    attention("gated_delta", 2, 4, { past: true }),
+    attention("linear", 2, 2),
+    ...(naming === "static"
+      ? [
+          {
+            ...convolution,
+            inputs: [{ shape: [2, 3, 5] }, { shape: [3, 1, 4] }, { shape: [3] }, { shape: [2, 3, 3] }],
+          },
+        ]
+      : []),
+  ];
+  test.each(rows)("$op and its gradient", async (spec) => {
+    const lowered = loweredCase(spec, naming);
+    const ops = [...lowered.model.graph.nodes()].map(({ op }) => op);
+    expect(ops).not.toContain(spec.op);
+    await checkRuntime(lowered);
+    await checkRuntime(appendBackward(loweredCase(spec, naming)));
+  });
+});
 
 describe("against onnx.reference", () => {
   /** Eighths from -1 to 1, as the numbers of the reference were made. */

@@ -3,20 +3,11 @@ import { describe, expect, test } from "vitest";
 import { floatAttribute } from "../../src/ir/attribute.ts";
 import { evaluateGraph } from "../../src/ops/evaluate.ts";
 import { newestOpset } from "../../src/ops/versions.ts";
-import { limitImport, lowerGraph } from "../../src/rewrite/lower.ts";
 import { difference } from "../harness/compare.ts";
-import { type BuiltCase, buildCase, evaluateCase, type OpCase } from "../harness/op-case.ts";
+import { loweredCase } from "../harness/lower.ts";
+import { buildCase, evaluateCase, type OpCase } from "../harness/op-case.ts";
 import { runModel } from "../harness/runtime.ts";
 import { runtimeTolerance } from "../harness/tolerance.ts";
-
-/** The case as a model of opset 28, lowered. */
-function loweredCase(spec: OpCase): BuiltCase {
-  const built = buildCase({ ...spec, opset: 28 }, "static");
-  const { graph } = built.model;
-  lowerGraph(graph, 28, newestOpset);
-  limitImport(built.model, newestOpset);
-  return { ...built, opset: newestOpset, outputs: [...graph.outputs] };
-}
 
 const half = { shape: [], dtype: "float16" } as const;
 const signs = { shape: [6], values: [5, -5, 5, -5, 0, 7.5] };

@@ -1,11 +1,11 @@
 /** Smooth activations: Sigmoid, Softplus, Softsign, Gelu, Swish, SwiGLU and Mish. */
-import { floatAttribute } from "../../ir/attribute.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { erf } from "../kernels/erf.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { swish } from "../kernels/swish.ts";
 import { defineUnary } from "../kernels/unary.ts";
 import { float, text } from "../params.ts";
 
@@ -78,9 +78,7 @@ export const SwiGLU = defineOp({
   precision: "follow",
   gradient: {
     kind: "expand",
-    rule: ({ in: { gate, x }, attrs: { alpha }, b }) => [
-      b.mul(b.op("Swish", [gate], { alpha: floatAttribute(alpha) }), x),
-    ],
+    rule: ({ in: { gate, x }, attrs: { alpha }, b }) => [b.mul(swish(b, gate, alpha), x)],
   },
 });
 

@@ -8,6 +8,7 @@ import { byExpansion } from "../kernels/expanded.ts";
 import { linearAttention } from "../kernels/linear-attention.ts";
 import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
 import { shapeVector, sizeAt } from "../kernels/shape-vector.ts";
+import { swish } from "../kernels/swish.ts";
 import { float, int, maybeInt, text } from "../params.ts";
 
 export const CausalConvWithState = defineOp({
@@ -36,7 +37,7 @@ export const CausalConvWithState = defineOp({
       const before = past ?? b.expand(b.scalar(0, dtypeOf(x)), shapeVector(b, state));
       const whole = b.concat([before, x], 2);
       const y = b.op("Conv", [whole, w, bias ?? null], { group: channels });
-      const active = activation === "none" ? y : b.mul(y, b.op("Sigmoid", [y]));
+      const active = activation === "none" ? y : swish(b, y, 1);
       const first = b.unsqueeze(b.dim(x, 2), [0]);
       return [active, b.op("Slice", [whole, first, b.ints([Number.MAX_SAFE_INTEGER]), b.ints([2])])];
     },

@@ -1,6 +1,10 @@
-/** Rules for element-wise operators that change nothing; exact in every element type, but for the sign of a zero in Add. */
+/**
+ * Rules for element-wise operators that change nothing, exact in every element type but for the sign of a zero in Add; and
+ * for those that the runtime lacks.
+ */
 import { constantOf } from "../../ir/constant.ts";
 import type { Value } from "../../ir/value.ts";
+import { swish } from "../../ops/kernels/swish.ts";
 import { isFilledWith } from "../match.ts";
 import { mayBeParameter } from "../parameters.ts";
 import { nodeRule, type Rule, rule, type Verdict } from "../rule.ts";
@@ -66,6 +70,16 @@ const dropSingle = nodeRule("drop-single-operand", {
   build: (node) => node.input(0) ?? node.output(0),
 });
 
+/** The runtime has no kernel, and takes the function of ONNX in models of opset 24 alone. */
+const writeSwish = nodeRule("write-out-swish", {
+  roots: ["Swish"],
+  when: (node) => node.input(0) !== undefined,
+  build: (node, b) => {
+    const x = node.input(0);
+    return x === undefined ? node.output(0) : swish(b, x, node.float("alpha", 1));
+  },
+});
+
 export const elementwiseRules: readonly Rule[] = [
   ...dropNeutral,
   ...cancelPairs,
@@ -73,4 +87,5 @@ export const elementwiseRules: readonly Rule[] = [
   whereFalse,
   whereSame,
   dropSingle,
+  writeSwish,
 ];
