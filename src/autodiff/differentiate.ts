@@ -9,6 +9,7 @@ import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { isDetached } from "../ops/detach.ts";
+import { addCotangents, cotangentType } from "../ops/kernels/cotangent.ts";
 import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { activeOperands, activeValues, contributingNodes, lostQuantized, readsActive } from "./activity.ts";
@@ -77,8 +78,7 @@ class Adjoints {
 
   add(value: Value, part: Value): void {
     const before = this.#parts.get(value);
-    // Readers of quantised numbers may compute in several float types.
-    this.#parts.set(value, before === undefined ? part : this.#b.add(before, this.#b.castLike(part, before)));
+    this.#parts.set(value, before === undefined ? part : addCotangents(this.#b, before, part));
   }
 
   /** The sum of all parts so far: complete once every reader of the value has been walked. */
@@ -104,7 +104,8 @@ function propagate(
     if (thunk === undefined) {
       throw new InternalError(`${node.op} has no gradient for its operand ${index}, "${operand.name}"`);
     }
-    const gradient = unbroadcast(b, thunk(), operand);
+    const made = thunk();
+    const gradient = operand.type === undefined || operand.tensorType ? unbroadcast(b, made, operand) : made;
     checkGradient(node, index, operand, gradient);
     adjoints.add(operand, gradient);
   }
@@ -116,11 +117,11 @@ function propagateBodies(at: BodiesNode, adjoints: Adjoints): void {
     const operand = at.node.input(index);
     if (operand === undefined) throw new InternalError(`${at.node.op} has no operand ${index}`);
     checkGradient(at.node, index, operand, part);
-    part.type = operand.type;
+    part.type = cotangentType(operand.type);
     adjoints.add(operand, part);
   }
   for (const [value, part] of captures) {
-    part.type = value.type;
+    part.type = cotangentType(value.type);
     adjoints.add(value, part);
   }
 }

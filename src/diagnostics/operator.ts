@@ -45,6 +45,13 @@ export const operatorErrors = defineDiagnostics({
     got: found,
     next: "export or optimize the model without this option, or keep what is trained behind the node",
   }),
+  E_SEQUENCE_STATE: (node: OperatorNode, sequence: string) => ({
+    message: `the gradient of ${describe(node)} needs the sequence "${sequence}" as it was before each iteration, and sequences of sequences do not exist`,
+    place: describe(node),
+    expected: "a sequence that the body only adds to, or reads without changing it",
+    got: "one that is carried through the iterations and read in them",
+    next: "read another sequence, which is made before the loop, or carry tensors",
+  }),
   E_UNKNOWN_SIZE: (node: OperatorNode, what: string) => ({
     message: `the gradient of ${describe(node)} needs ${what}, and no shape in the model says it`,
     place: describe(node),

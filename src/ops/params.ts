@@ -3,6 +3,7 @@ import type { AttributeKind } from "../ir/attribute.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import type { ValueType } from "../ir/type.ts";
 
 /** Spelled `x`, `bias?` where optional, `xs...` where variadic (last only). */
 export type ParamSpelling = string;
@@ -146,6 +147,18 @@ export function graph(): AttributeSpec<Graph | undefined> {
     read: (node, name) => {
       const attribute = node.attributes.get(name);
       return attribute?.kind === "graph" ? attribute.value : undefined;
+    },
+  };
+}
+
+/** A type attribute that may be absent. */
+export function valueType(): AttributeSpec<ValueType | undefined> {
+  return {
+    kind: "type",
+    fallback: undefined,
+    read: (node, name) => {
+      const attribute = node.attributes.get(name);
+      return attribute?.kind === "type" ? attribute.value : undefined;
     },
   };
 }

@@ -6,6 +6,7 @@ import { branchRegions, reverseIf } from "../kernels/if-gradient.ts";
 import { loopRegions, reverseLoop } from "../kernels/loop-gradient.ts";
 import { tripsOf, truthOf } from "../kernels/loop-length.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
+import { isEmptySequence } from "../kernels/sequence-types.ts";
 import { joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { graph } from "../params.ts";
@@ -54,7 +55,12 @@ export const Loop = defineOp({
       [0, scalar],
       [1, flag],
     ]);
-    const carried = initial.map(({ type }, i) => ({ input: i + 2, output: i + 1, type }));
+    const carried = initial.map((start, i) => ({
+      input: i + 2,
+      output: i + 1,
+      type: start.type,
+      isEmpty: isEmptySequence(start),
+    }));
     const types = inferCarried(body, fixed, carried, inferBody);
     const trips = tripsOf(count, condition, body);
     return [

@@ -44,6 +44,7 @@ import * as mlMaps from "./ml-maps.ts";
 import * as mlSupportVectors from "./ml-support-vectors.ts";
 import * as mlTrees from "./ml-trees.ts";
 import * as multiHeadAttention from "./multi-head-attention.ts";
+import * as optional from "./optional.ts";
 import * as packedWeights from "./packed-weights.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
@@ -68,6 +69,9 @@ import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
 import * as selectElements from "./select-elements.ts";
+import * as sequence from "./sequence.ts";
+import * as sequenceAxis from "./sequence-axis.ts";
+import * as sequenceMap from "./sequence-map.ts";
 import * as shapeQuery from "./shape-query.ts";
 import * as skipNorm from "./skip-norm.ts";
 import * as slice from "./slice.ts";
@@ -130,6 +134,7 @@ export const families = [
   mlSupportVectors,
   mlTrees,
   multiHeadAttention,
+  optional,
   packedWeights,
   pad,
   pool,
@@ -154,6 +159,9 @@ export const families = [
   scatter,
   select,
   selectElements,
+  sequence,
+  sequenceAxis,
+  sequenceMap,
   shapeQuery,
   skipNorm,
   slice,

@@ -29,14 +29,20 @@ export function inferCarried(
     readonly input: number;
     readonly output: number;
     readonly type: ValueType | undefined;
+    /** Whether it is a sequence without elements at first, so that its type says nothing of later ones. */
+    readonly isEmpty?: boolean;
   }[],
   inferBody: (body: Graph) => void,
 ): (ValueType | undefined)[] {
-  let types = carried.map(({ type }) => type);
+  let types = carried.map(({ type, isEmpty }) => (isEmpty === true ? undefined : type));
   const loosened = new Set<string>();
   const setInputs = (graph: Graph): void => {
     for (const [index, type] of fixed) setType(graph.inputs[index], type);
-    carried.forEach(({ input }, i) => setType(graph.inputs[input], types[i]));
+    carried.forEach(({ input, isEmpty }, i) => {
+      const value = graph.inputs[input];
+      if (isEmpty === true && types[i] === undefined && value !== undefined) value.type = undefined;
+      setType(value, types[i]);
+    });
   };
   for (let round = 0; round <= mostRounds; round++) {
     // The body itself keeps what inference finds, so that tries are made on copies.
@@ -48,6 +54,7 @@ export function inferCarried(
     if (next.every((type, i) => type === types[i])) break;
     types = round === mostRounds ? next.map(withoutShape) : next;
   }
+  types = types.map((type, i) => type ?? carried[i]?.type);
   setInputs(body);
   inferBody(body);
   // What is unknown in each iteration is another unknown after the last.
@@ -55,7 +62,11 @@ export function inferCarried(
 }
 
 /** The type that both have in common, such as that of a result of two branches. */
-function meetTypes(left: ValueType | undefined, right: ValueType | undefined): ValueType | undefined {
+export function meetTypes(left: ValueType | undefined, right: ValueType | undefined): ValueType | undefined {
+  if (left?.kind === "sequence" && right?.kind === "sequence") {
+    const element = meetTypes(left.element, right.element);
+    return element && { kind: "sequence", element };
+  }
   if (left?.kind !== "tensor" || right?.kind !== "tensor") return left ?? right;
   if (left.dtype !== right.dtype) return left;
   if (left.shape === undefined || right.shape?.length !== left.shape.length) return tensorType(left.dtype);
@@ -90,6 +101,12 @@ function loosen(
   after: ValueType | undefined,
   loosened: Set<string>,
 ): ValueType | undefined {
+  // A sequence that holds nothing at first is of what the first iteration puts into it.
+  if (before === undefined && after?.kind === "sequence") return after;
+  if (before?.kind === "sequence" && after?.kind === "sequence") {
+    const element = loosen(before.element, after.element, loosened);
+    return element === undefined || element === before.element ? before : { kind: "sequence", element };
+  }
   if (before?.kind !== "tensor" || after?.kind !== "tensor" || before.shape === undefined) return before;
   const shape = after.shape;
   if (shape?.length !== before.shape.length) return tensorType(before.dtype);
@@ -108,10 +125,18 @@ function loosen(
 }
 
 function withoutShape(type: ValueType | undefined): ValueType | undefined {
+  if (type?.kind === "sequence") {
+    const element = withoutShape(type.element);
+    return element && { kind: "sequence", element };
+  }
   return type?.kind === "tensor" ? tensorType(type.dtype) : type;
 }
 
 function renewUnknowns(type: ValueType | undefined, loosened: ReadonlySet<string>): ValueType | undefined {
+  if (type?.kind === "sequence") {
+    const element = renewUnknowns(type.element, loosened);
+    return element && { kind: "sequence", element };
+  }
   if (type?.kind !== "tensor" || type.shape === undefined) return type;
   return tensorType(
     type.dtype,

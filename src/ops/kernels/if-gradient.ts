@@ -8,6 +8,7 @@ import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import type { BodiesContext, BodiesGradient, Region } from "../record.ts";
+import { zeroCotangent } from "./cotangent.ts";
 import { requireAttribute } from "./require-attribute.ts";
 import { orderInputs, type ReversedBody, reverseBody, saveValues, yieldValues } from "./reverse-body.ts";
 
@@ -38,7 +39,7 @@ export function reverseIf(context: BodiesContext): BodiesGradient {
     const parts = new Map(captures.map(({ captured: value, part }) => [value, part]));
     yieldValues(
       graph,
-      captured.map((value) => parts.get(value) ?? inner.zerosLike(value)),
+      captured.map((value) => parts.get(value) ?? zeroCotangent(inner, value)),
       b.opset,
     );
     saveResults(node, each, flows[at]?.region.body, b.opset);

@@ -1,5 +1,6 @@
 /** Loop backwards: a Loop over the same iterations, counted down, that reads what the forward one saves. */
 import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { capturesOf } from "../../ir/captures.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
@@ -7,6 +8,7 @@ import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
 import type { BodiesContext, BodiesGradient, Region } from "../record.ts";
 import { isDeterministic } from "../traits.ts";
+import { zeroCotangent } from "./cotangent.ts";
 import { LoopSaver } from "./loop-saver.ts";
 import { requireAttribute } from "./require-attribute.ts";
 import {
@@ -54,7 +56,7 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
       start !== undefined && state !== undefined && haveOneShape(start, state)
         ? start
         : node.requireOutput(leaves[output] ?? -1, { type: body.outputs[output]?.type });
-    return gradOf(output) ?? b.zerosLike(end());
+    return gradOf(output) ?? zeroCotangent(b, end());
   });
   const fixed = body.inputs.filter((state, at) => {
     const start = at < leading ? undefined : node.input(at);
@@ -79,7 +81,9 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
   );
   const states = [...body.inputs].flatMap((forward, at) => {
     const input = inputs[at];
-    return at >= leading && input?.isUsed === true ? [{ forward, input }] : [];
+    if (at < leading || input?.isUsed !== true) return [];
+    if (forward.tensorType === undefined) throw operatorErrors.E_SEQUENCE_STATE(node, forward.name);
+    return [{ forward, input }];
   });
   const readers = [...states, ...saved].map(({ forward, input }) => ({ input, read: saver.save(forward) }));
   const count = saver.count();
@@ -104,7 +108,7 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
     ...captures.map(({ before }) => before),
   ]);
 
-  const starts = [...initial, ...captures.map(({ captured }) => b.zerosLike(captured))];
+  const starts = [...initial, ...captures.map(({ captured }) => zeroCotangent(b, captured))];
   const results = b.ops("Loop", [count, null, ...starts], { body: graph }, starts.length);
   const [operands, sums] = [new Map<number, Value>(), new Map<Value, Value>()];
   flow.carried.forEach(({ input }, at) => {

@@ -12,6 +12,7 @@ import { OpBuilder } from "../builder.ts";
 import type { BodiesContext, RegionFlow } from "../record.ts";
 import { opOf } from "../registry.ts";
 import { isDeterministic } from "../traits.ts";
+import { addCotangents, cotangentType, zeroCotangent } from "./cotangent.ts";
 
 /** The gradient of a captured value by one run of the body. */
 interface CapturePart {
@@ -55,7 +56,7 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
   const inputs = [...graph.inputs];
   const outputs = [...graph.outputs];
   const cotangentOf = (value: Value): Value =>
-    graph.addInput({ name: `grad.${value.name}`, type: value.type });
+    graph.addInput({ name: `grad.${value.name}`, type: cotangentType(value.type) });
   const after = flow.carried.map(({ output }) => cotangentOf(at(outputs, output)));
   const stacked = flow.stacked.map((output) => cotangentOf(at(outputs, output)));
   const found = differentiate(
@@ -81,7 +82,7 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
       const state = at(inputs, flow.carried[i]?.input ?? -1);
       return {
         after: value,
-        before: found[i] ?? inner.zerosLike(haveOneShape(value, state) ? value : state),
+        before: found[i] ?? zeroCotangent(inner, haveOneShape(value, state) ? value : state),
       };
     }),
     stacked,
@@ -97,8 +98,8 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
 export function carrySums({ graph, captures }: ReversedBody, opset: number): CaptureSum[] {
   const inner = new OpBuilder({ graph }, opset);
   return captures.map(({ captured, part }) => {
-    const before = graph.addInput({ name: `grad.${captured.name}`, type: captured.type });
-    return { captured, before, after: inner.add(before, part) };
+    const before = graph.addInput({ name: `grad.${captured.name}`, type: cotangentType(captured.type) });
+    return { captured, before, after: addCotangents(inner, before, part) };
   });
 }
 

@@ -7,6 +7,7 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
 import type { BodiesContext, BodiesGradient, Region } from "../record.ts";
+import { zeroCotangent } from "./cotangent.ts";
 import { axisOf } from "./reduction-axes.ts";
 import { requireAttribute } from "./require-attribute.ts";
 import {
@@ -95,13 +96,13 @@ export function reverseScan(context: BodiesContext): BodiesGradient {
     ...stacks.map(({ slice }) => slice),
   ]);
   const initial = flow.carried.map(
-    ({ input, output }) => grads[output] ?? b.zerosLike(operandAt(node, input)),
+    ({ input, output }) => grads[output] ?? zeroCotangent(b, operandAt(node, input)),
   );
   const results = b.ops(
     "Scan",
     [
       ...initial,
-      ...captures.map(({ captured }) => b.zerosLike(captured)),
+      ...captures.map(({ captured }) => zeroCotangent(b, captured)),
       ...stacks.map(({ stack }) => stack),
     ],
     {
