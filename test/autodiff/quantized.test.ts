@@ -152,6 +152,47 @@ describe("operators that give quantised numbers again", () => {
     });
   });
 
+  it.each([
+    ["QLinearAdd", "p = com.microsoft.QLinearAdd (q, s, z, q, s, z, t, o)"],
+    ["QLinearMul", "p = com.microsoft.QLinearMul (q, s, z, q, s, z, t, o)"],
+    ["QLinearSigmoid", "p = com.microsoft.QLinearSigmoid (q, s, z, t, o)"],
+    ["QLinearLeakyRelu", "p = com.microsoft.QLinearLeakyRelu (q, s, z, t, o)"],
+    ["QLinearSoftmax", "p = com.microsoft.QLinearSoftmax <axis = 1, opset = 13> (q, s, z, u, k)"],
+    ["QLinearWhere", "g = Greater (x, zero) p = com.microsoft.QLinearWhere (g, q, s, z, q, t, o, t, o)"],
+    [
+      "QGemm",
+      "c = com.microsoft.QGemm (q, s, z, v, ws, wz, bias, t, o) p = com.microsoft.QLinearConcat <axis = 1> (t, o, c, t, o, q, s, z)",
+    ],
+  ])("%s", async (name, inner) => {
+    const constants = `${linear.slice(0, -1)}, float u = {0.01}, uint8 k = {10}, float zero = {0.0}, int8[4,3] v = {1, -2, 3, 4, -5, 6, -7, 8, 9, -1, 2, -3}, int32[3] bias = {4, -5, 6}>`;
+    const [shape, back] =
+      name === "QGemm" ? ["2,7", "t, o"] : name === "QLinearSoftmax" ? ["2,4", "u, k"] : ["2,4", "t, o"];
+    await checkPath({
+      text: `f (float[2,4] x) => (float[${shape}] y) ${constants} {
+        q = QuantizeLinear (x, s, z) ${inner} y = DequantizeLinear (p, ${back})
+      }`,
+    });
+  });
+
+  it.each(["QLinearAveragePool <kernel_shape = [2, 2]>", "QLinearGlobalAveragePool"])("%s", async (pool) => {
+    await checkPath({
+      text: `f (float[1,2,4,4] x) => (float[1,2,${pool.startsWith("QLinearG") ? "1,1" : "3,3"}] y) ${linear} {
+        q = QuantizeLinear (x, s, z) p = com.microsoft.${pool} (q, s, z, t, o) y = DequantizeLinear (p, t, o)
+      }`,
+    });
+  });
+
+  it("MatMulIntegerToFloat and DynamicQuantizeMatMul", async () => {
+    await checkPath({
+      text: `f (float[2,5,4] x) => (float[2,5,3] y) ${linear} {
+        q, a, xz = DynamicQuantizeLinear (x) y = com.microsoft.MatMulIntegerToFloat (q, w, a, ws, xz, wz)
+      }`,
+    });
+    await checkPath({
+      text: `f (float[2,5,4] x) => (float[2,5,3] y) ${linear} { y = com.microsoft.DynamicQuantizeMatMul (x, w, ws, wz) }`,
+    });
+  });
+
   it("QLinearConv", async () => {
     const constants = `<float s = {0.1}, uint8 z = {128}, float t = {0.4}, uint8 o = {120}, int8[2,2,3,3] w = {-1, -4, 1, 8, 9, 9, -6, -3, 9, -1, 0, -6, -7, 6, 6, -7, 2, -7, 4, -5, -9, 0, 4, 4, -6, -8, -8, 3, 9, 1, 8, -1, 7, -2, -8, 0}, float[2] ws = {0.1, 0.2}, int8[2] wz = {0, 0}, int32[2] b = {30, -40}>`;
     await checkPath({

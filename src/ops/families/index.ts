@@ -51,7 +51,9 @@ import * as pool from "./pool.ts";
 import * as power from "./power.ts";
 import * as previewTraining from "./preview-training.ts";
 import * as quantize from "./quantize.ts";
+import * as quantizedElementwise from "./quantized-elementwise.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
+import * as quantizedProducts from "./quantized-products.ts";
 import * as random from "./random.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
@@ -141,7 +143,9 @@ export const families = [
   power,
   previewTraining,
   quantize,
+  quantizedElementwise,
   quantizedLinear,
+  quantizedProducts,
   random,
   recurrent,
   reduceExtremum,

@@ -2,12 +2,13 @@
 import { InternalError } from "../../diagnostics/define.ts";
 import { Graph } from "../../ir/graph.ts";
 import { Node } from "../../ir/node.ts";
-import { tensorType } from "../../ir/type.ts";
+import { type TensorType, tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
 import { evaluateGraph } from "../evaluate.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { ByExpansion } from "../record.ts";
+import { opOf } from "../registry.ts";
 import { baseOpset } from "../versions.ts";
 
 /**
@@ -47,3 +48,23 @@ export const byExpansion: ByExpansion = {
     });
   },
 };
+
+/** The types of the results of an operator's `expand` rule, for shape rules that would only say the same again. */
+export function inferByExpansion(node: Node, opset: number): (TensorType | undefined)[] {
+  const graph = new Graph();
+  const inputs = node.inputs.map((input) =>
+    input === null ? null : graph.addInput({ name: "operand", type: input.type }),
+  );
+  if (inputs.some((input) => input !== null && input.tensorType?.shape === undefined)) return [];
+  const copy = new Node({
+    op: node.op,
+    domain: node.domain,
+    name: node.name,
+    inputs,
+    attributes: Object.fromEntries(node.attributes),
+    outputs: node.outputs.length,
+  });
+  const results = opOf(node)?.expand(copy, new OpBuilder({ graph }, Math.max(opset, baseOpset)));
+  copy.dropInputs();
+  return results?.map((result) => result?.tensorType) ?? [];
+}
