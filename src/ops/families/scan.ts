@@ -1,13 +1,17 @@
 /** Scan: a body that runs over slices. */
 import { InternalError } from "../../diagnostics/define.ts";
+import { cloneGraph } from "../../ir/clone.ts";
 import { type Dim, unknownDim } from "../../ir/dim.ts";
+import { Graph } from "../../ir/graph.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
+import { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { inferCarried } from "../kernels/body-types.ts";
 import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
+import { replaceNode } from "../kernels/replace-node.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
 import { reverseScan, scanRegions } from "../kernels/scan-gradient.ts";
 import { joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
@@ -78,12 +82,33 @@ export const Scan = defineOp({
   },
   precision: "exact",
   gradient: { kind: "bodies", regions: scanRegions, rule: reverseScan },
-  upgrades: {
-    9: () => {
-      throw new InternalError("Scan of opset 8 runs over batches of sequences of different lengths");
-    },
-  },
+  upgrades: { 9: scanBatches },
 });
+
+/**
+ * Version 8 runs over the sequences of a batch, each from a state of its own: a Scan over the batch, in whose body a Scan
+ * runs over one sequence. Sequences of lengths of their own are not rewritten.
+ */
+function scanBatches(node: Node, b: OpBuilder): void {
+  const [lengths, ...operands] = node.inputs;
+  if (lengths != null) throw new InternalError("sequences have lengths of their own (sequence_lens)");
+  const attribute = node.attributes.get("body");
+  const body = requireAttribute(node, "body", attribute?.kind === "graph" ? attribute.value : undefined);
+  const outer = new Graph("batch");
+  const slices = operands.map((operand, index) => {
+    if (operand === null) throw new InternalError(`Scan lacks its operand ${index}`);
+    return outer.addInput({ name: operand.name, type: sliceType(node, operand, 0).element });
+  });
+  const count = node.outputs.length;
+  const inner = new OpBuilder({ graph: outer }, b.opset);
+  const attributes = {
+    body: cloneGraph(body, new Map()),
+    num_scan_inputs: node.int("num_scan_inputs", 0),
+    scan_input_directions: node.ints("directions", undefined),
+  };
+  outer.setOutputs(inner.ops("Scan", slices, attributes, count));
+  replaceNode(node, b.ops("Scan", operands, { body: outer, num_scan_inputs: operands.length }, count));
+}
 
 /** The type of one slice along an axis, and how many there are. */
 function sliceType(
