@@ -22,10 +22,61 @@ const cases: readonly (readonly [string, ...(readonly number[])[]])[] = [
   ["b n d, d m -> b n m", [2, 3, 4], [4, 2]],
   ["ij,jk,kl->il", [2, 3], [3, 2], [2, 4]],
   ["aB,Bc->ac", [2, 3], [3, 2]],
+  ["iii->i", [3, 3, 3]],
+  ["iii->", [3, 3, 3]],
+  ["iij->ij", [3, 3, 2]],
+  ["iijj->ij", [2, 2, 3, 3]],
+  ["iijj->", [2, 2, 3, 3]],
+  ["ii,j->j", [3, 3], [2]],
+  ["ii,ij->j", [3, 3], [3, 2]],
+  ["ij,ij->", [2, 3], [2, 3]],
+  ["i,i,i->i", [3], [3], [3]],
+  ["i,j,k->", [2], [3], [4]],
+  ["ijk,k->", [2, 3, 4], [4]],
+  [",ij->ij", [], [2, 3]],
+  [",->", [], []],
+  ["->", []],
+  ["...", [2, 3]],
+  ["...->...", [2, 3]],
+  ["...ii->...i", [2, 3, 3]],
+  ["...ii->...", [4, 2, 3, 3]],
+  ["ii...->i...", [3, 3, 2]],
+  ["i...i->...", [3, 2, 3]],
+  ["...,...->...", [2, 3], [2, 3]],
+  ["...i,...i", [2, 3], [2, 3]],
+  ["b...,c->...bc", [2, 3, 2], [3]],
+  ["...ij->...ji", [2, 3]],
+  ["Ab,bA", [2, 3], [3, 2]],
+  ["ba", [2, 3]],
 ];
 for (const [equation, ...shapes] of cases) {
   checkOp(equation, { op: "Einsum", inputs: shapes.map((shape) => ({ shape })), attributes: { equation } });
 }
+for (const equation of ["...,...->...", "...i,...i"]) {
+  checkOp(
+    `${equation} of different ranks`,
+    { op: "Einsum", inputs: [{ shape: [2, 3] }, { shape: [3] }], attributes: { equation } },
+    { noRuntime: "it wants as many axes under each ellipsis" },
+  );
+}
+checkOp("a size of 1 beside another", {
+  op: "Einsum",
+  inputs: [{ shape: [1, 3] }, { shape: [2, 3] }],
+  attributes: { equation: "ij,ij->ij" },
+});
+checkOp("nothing to sum", {
+  op: "Einsum",
+  inputs: [{ shape: [2, 0] }, { shape: [0, 3] }],
+  attributes: { equation: "ij,jk->ik" },
+});
+checkOp("whole numbers", {
+  op: "Einsum",
+  inputs: [
+    { shape: [2, 3], dtype: "int64", range: [-3, 3] },
+    { shape: [3, 2], dtype: "int64", range: [-3, 3] },
+  ],
+  attributes: { equation: "ij,jk->ik" },
+});
 checkOp("broadcast under an ellipsis", {
   op: "Einsum",
   inputs: [{ shape: [2, 1, 3, 4] }, { shape: [2, 5, 4, 2] }],

@@ -44,6 +44,19 @@ for (const [op, range] of Object.entries(ranges)) {
     attributes: { keepdims: 0 },
     inputs: [x, { ...axes(1), constant: false }],
   });
+  checkOp("an axis named twice", { op, inputs: [{ shape: [2, 3], range, kinks: [0] }, axes(1, -1)] });
+  checkOp("no axes mean none", { op, attributes: { noop_with_empty_axes: 1 }, inputs: [x, null] });
+  checkOp("no axes mean none, dropped", {
+    op,
+    attributes: { noop_with_empty_axes: 1, keepdims: 0 },
+    inputs: [x, null],
+  });
+  checkOp("no elements in the result", {
+    op,
+    attributes: { keepdims: 0 },
+    inputs: [{ shape: [0, 3] }, axes(1)],
+  });
+  checkOp("an axis of one element", { op, inputs: [{ shape: [3, 1], range, kinks: [0] }, axes(1)] });
   checkOp("axes computed at run time, kept", { op, inputs: [x, { ...axes(0, 1), constant: false }] });
 }
 for (const op of ["ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceSumSquare"]) {
@@ -51,9 +64,18 @@ for (const op of ["ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceL1
     checkOp(dtype, { op, inputs: [{ shape: [2, 3], dtype, range: [-4, 4] }, axes(1)] });
   }
 }
-for (const op of ["ReduceSum", "ReduceProd", "ReduceSumSquare", "ReduceL2"]) {
-  checkOp("nothing to reduce", { op, attributes: { keepdims: 0 }, inputs: [{ shape: [3, 0] }, axes(1)] });
+const infinite = new Set(["ReduceMax", "ReduceMin", "ReduceLogSum", "ReduceLogSumExp"]);
+for (const op of Object.keys(ranges)) {
+  checkOp(
+    "nothing to reduce",
+    { op, attributes: { keepdims: 0 }, inputs: [{ shape: [3, 0] }, axes(1)] },
+    infinite.has(op) ? { noGradient: "the result is infinite" } : {},
+  );
 }
+checkOp("the mean of no whole numbers", {
+  op: "ReduceMean",
+  inputs: [{ shape: [3, 0], dtype: "int64" }, axes(1)],
+});
 checkOp("uint8", { op: "ReduceMax", inputs: [{ shape: [2, 3], dtype: "uint8", range: [0, 200] }, axes(1)] });
 checkOp("bool", { op: "ReduceMin", inputs: [{ shape: [2, 3], dtype: "bool", range: [0, 1] }, axes(1)] });
 checkOp("zeros", {

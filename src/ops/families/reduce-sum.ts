@@ -26,8 +26,13 @@ export const ReduceMean = defineReduction({
   axesInputSince: 18,
   precision: "full",
   fold: () => ({
-    numbers: { start: 0, step: (sum, v) => sum + v, finish: (sum, count) => sum / count },
-    bigints: { start: 0n, step: (sum, v) => sum + v, finish: (sum, count) => sum / BigInt(count) },
+    // The mean of nothing, which ONNX leaves open, is 0 in the runtime.
+    numbers: { start: 0, step: (sum, v) => sum + v, finish: (sum, count) => sum / Math.max(1, count) },
+    bigints: {
+      start: 0n,
+      step: (sum, v) => sum + v,
+      finish: (sum, count) => sum / BigInt(Math.max(1, count)),
+    },
   }),
   gradient: ({ x, g, share, b }) => b.expand(b.mul(g(), share()), b.shape(x)),
 });
