@@ -17,6 +17,7 @@ import loss from "./loss.ts";
 import optimize from "./optimize.ts";
 import repeat from "./repeat.ts";
 import trainingForm from "./training-form.ts";
+import unfuse from "./unfuse.ts";
 import upgradeOpset from "./upgrade-opset.ts";
 
 /** Every file of passes/, by file name. */
@@ -39,5 +40,6 @@ export const passes = [
   optimize,
   repeat,
   trainingForm,
+  unfuse,
   upgradeOpset,
 ] as const;

@@ -7,6 +7,7 @@ import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { setRole } from "../ir/role.ts";
 import { Tensor } from "../ir/tensor.ts";
+import { transposedTensor } from "../ir/transposed.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Use, Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
@@ -155,25 +156,6 @@ function orient(
   b.source = use.node;
   return b.transpose(input, [1, 0]);
 }
-
-/** The transpose of a matrix, computed when it is read. */
-export function transposedTensor(tensor: Tensor): Tensor {
-  const [rows = 0, columns = 0] = tensor.dims;
-  const width = tensor.byteLength / Math.max(1, tensor.size);
-  const compute = (): Uint8Array => {
-    const from = tensor.bytes();
-    const to = new Uint8Array(from.length);
-    for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < columns; j++) {
-        const at = (i * columns + j) * width;
-        to.set(from.subarray(at, at + width), (j * rows + i) * width);
-      }
-    }
-    return to;
-  };
-  return new Tensor(tensor.dtype, [columns, rows], { kind: "lazy", compute }, { name: tensor.name });
-}
-
 /** Rows of a tensor as one of its own, read when its elements are. */
 export function rowsOf(tensor: Tensor, from: number, to = tensor.dims[0] ?? 0): Tensor {
   const [rows = 0, ...rest] = tensor.dims;

@@ -11,8 +11,16 @@ const operators: ReadonlySet<string> = new Set([
   "SimplifiedLayerNormalization",
 ]);
 
+/** Norms of com.microsoft that add a residual first, with the place of their own bias. */
+const skipping: Readonly<Record<string, number>> = {
+  SkipLayerNormalization: 3,
+  SkipSimplifiedLayerNormalization: Number.POSITIVE_INFINITY,
+};
+
 /** A norm whose node ends at the multiplication with its weight; where it is a chain, `x` is the normalized input. */
 export function normSite(node: Node, tree: ModuleTree): NormSite | undefined {
+  const skip = node.domain === "com.microsoft" ? skipping[node.op] : undefined;
+  if (skip !== undefined) return site(node, 0, vectorAt(node, 2), vectorAt(node, skip), node, tree);
   if (node.domain !== "") return undefined;
   if (operators.has(node.op)) return site(node, 0, vectorAt(node, 1), vectorAt(node, 2), node, tree);
   if (node.op !== "Mul") return undefined;

@@ -1,9 +1,8 @@
 /** Replaces operators that are differentiated through a decomposition, where a gradient will pass through them. */
 import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
-import { replaceValue } from "../ir/replace.ts";
 import type { Value } from "../ir/value.ts";
-import { OpBuilder } from "../ops/builder.ts";
+import { expandNode } from "../ops/expand-node.ts";
 import { opOf } from "../ops/registry.ts";
 import { activeValues, contributingNodes, readsActive } from "./activity.ts";
 
@@ -33,17 +32,11 @@ function expandOnce(graph: Graph, targets: Value[], variables: readonly Value[],
     const op = opOf(node);
     if (op?.gradient.kind !== "expand" || !contributing.has(node)) continue;
     if (!readsActive(node, active)) continue;
-    const b = new OpBuilder({ graph, before: node }, opset);
-    b.source = node;
-    op.expand(node, b).forEach((replacement, index) => {
-      const output = node.outputs[index];
-      if (output == null || replacement === null) return;
-      replaceValue(output, replacement);
+    for (const [output, replacement] of expandNode(graph, node, op, opset)) {
       targets.forEach((target, at) => {
         if (target === output) targets[at] = replacement;
       });
-    });
-    graph.remove(node);
+    }
     changed = true;
   }
   return changed;

@@ -12,6 +12,8 @@ import { cloneModel } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { mayHideModules, unfuseGraph } from "../rewrite/unfuse.ts";
+import { fuseWeights, weightsOf } from "./fuse-weights.ts";
 import { mergeJobs, newWeights, replaceWeights } from "./merge.ts";
 import { runPasses } from "./passes.ts";
 
@@ -43,7 +45,8 @@ export async function mergeModel(source: Model, request: MergeRequest): Promise<
   const { adapter, paths, tensors, run, onProgress } = request;
   if (adapter.structure !== undefined)
     throw adaptErrors.E_MERGE_REFUSED("the model", adapter.name, notWeights);
-  const { model, sites } = openForMerging(source, request);
+  const opened = openForMerging(source, request);
+  const { model, sites } = opened;
   const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset);
   const results = new Map<Site, ReadonlyMap<string, Tensor>>();
   for (const [index, job] of jobs.entries()) {
@@ -51,24 +54,46 @@ export async function mergeModel(source: Model, request: MergeRequest): Promise<
     onProgress?.(index + 1, jobs.length);
   }
   replaceWeights(model.graph, newWeights(model.graph, sites, results, tensors));
-  return model;
+  return opened.fused?.() ?? model;
 }
 
 interface Opened {
   readonly model: Model;
   readonly sites: readonly Site[];
+  /** Where `model` is an unfused form of the source: the source's own form with the weights of `model`. */
+  readonly fused?: () => Model;
 }
 
 /** A copy of the source in whose main graph everything stands that was trained. */
 function openForMerging(source: Model, request: MergeRequest): Opened {
   const model = cloneModel(source);
   const asWritten = findSites(model.graph);
+  const unfused = mayHideModules(model.graph) ? openFused(cloneModel(source), request) : undefined;
+  if (unfused !== undefined) return unfused;
   if (findMissing(model.graph, asWritten, request) === undefined) return { model, sites: asWritten };
   runPasses(model, "inline-functions,lift-constants");
   const sites = findSites(model.graph);
   const missing = findMissing(model.graph, sites, request);
   if (missing !== undefined) throw adaptErrors.E_MERGE_MODULE(missing);
   return { model, sites };
+}
+
+/** The same for a model whose modules are hidden in fused nodes: an unfused copy, whose weights go back afterwards. */
+function openFused(fused: Model, request: MergeRequest): Opened | undefined {
+  runPasses(fused, "inline-functions,lift-constants");
+  const model = cloneModel(fused);
+  runPasses(model, "upgrade-opset,infer-shapes");
+  const { count, parts } = unfuseGraph(model.graph, model.opset);
+  if (count === 0) return undefined;
+  const sites = findSites(model.graph);
+  const missing = findMissing(model.graph, sites, request);
+  if (missing !== undefined) throw adaptErrors.E_MERGE_MODULE(missing);
+  const before = weightsOf(model.graph);
+  return {
+    model,
+    sites,
+    fused: () => (fuseWeights(fused.graph, model.graph, before, parts) ? fused : model),
+  };
 }
 
 /** The first module or parameter that was trained and is not in the graph. */

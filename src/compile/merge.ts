@@ -2,7 +2,7 @@
 
 import type { BoundAdapter, ParameterSpec } from "../adapt/define.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
-import { type BaseParameter, findBaseParameters, transposedTensor } from "../adapt/saved.ts";
+import { type BaseParameter, findBaseParameters } from "../adapt/saved.ts";
 import { basePath, ownerPath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
 import { linkTied } from "../analysis/tied-sites.ts";
@@ -13,6 +13,7 @@ import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
 import { Node } from "../ir/node.ts";
 import { Tensor } from "../ir/tensor.ts";
+import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { convertTensor } from "./convert-tensor.ts";

@@ -2,7 +2,7 @@
 
 /**
  * Brings a model to the form that sites are found in and rules speak: no local functions, one opset, constants as
- * initializers, known shapes, shape arithmetic folded where the axes allow it.
+ * initializers, known shapes, no modules inside fused nodes, shape arithmetic folded where the axes allow it.
  */
 export const preparePipeline =
-  "inline-functions,upgrade-opset,lift-constants,training-form,infer-shapes,canonicalize,fold,fold-shapes,canonicalize,cse,dce";
+  "inline-functions,upgrade-opset,lift-constants,training-form,infer-shapes,unfuse,canonicalize,fold,fold-shapes,canonicalize,cse,dce";

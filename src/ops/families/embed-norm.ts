@@ -5,6 +5,7 @@ import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { countTo } from "../kernels/heads.ts";
 import { float, int } from "../params.ts";
 
 interface Embeddings {
@@ -53,12 +54,7 @@ export const EmbedLayerNormalization = defineOp({
 function addEmbeddings(b: OpBuilder, embeddings: Embeddings): Value {
   const { ids, segments, words, places, segmentTable, positions } = embeddings;
   const word = b.gather(words, ids);
-  const length = b.unsqueeze(b.dim(ids, 1), [0]);
-  const place =
-    positions === undefined
-      ? b.op("Slice", [places, b.ints([0]), length, b.ints([0])])
-      : b.gather(places, positions);
-  const sum = b.add(word, place);
+  const sum = b.add(word, b.gather(places, positions ?? countTo(b, b.dim(ids, 1))));
   return segments === undefined || segmentTable === undefined
     ? sum
     : b.add(sum, b.gather(segmentTable, segments));

@@ -1,0 +1,111 @@
+/** Splits the packed projection of the runtime's Attention into one for queries, one for keys and one for values. */
+import { parseParameterName } from "../analysis/module-path.ts";
+import { constantOf } from "../ir/constant.ts";
+import { byteLength, isFloat } from "../ir/dtype.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
+import { replaceValue } from "../ir/replace.ts";
+import { partOfBytes, Tensor } from "../ir/tensor.ts";
+import { transposedColumns } from "../ir/transposed.ts";
+import type { Value } from "../ir/value.ts";
+import { OpBuilder } from "../ops/builder.ts";
+
+/** An initializer that holds some columns of a packed matrix, transposed, or elements of a packed vector. */
+export interface PackedPart {
+  readonly value: Value;
+  readonly whole: Tensor;
+  /** First column or element. */
+  readonly start: number;
+}
+
+/** Names of the three modules, as most models call them. */
+const names = ["q_proj", "k_proj", "v_proj"] as const;
+
+/**
+ * Writes `MultiHeadAttention` over three products. Their modules are named after the packed weight or bias:
+ * `layer.0.attention.qkv.weight` becomes `layer.0.attention.qkv.q_proj.weight` and so on.
+ *
+ * @returns the new initializers, or false where the weights are no constants or MultiHeadAttention lacks an option.
+ */
+export function splitAttention(node: Node, graph: Graph, opset: number): readonly PackedPart[] | false {
+  const [x, packed, biases, mask, past, bias] = [0, 1, 2, 3, 4, 5].map((index) => node.input(index));
+  const [weights, offsets] = [constantOf(packed), constantOf(biases)];
+  const shape = weights?.dims ?? [];
+  if (x?.tensorType?.shape === undefined || weights === undefined || packed === undefined) return false;
+  if (!isFloat(weights.dtype) || shape.length !== 2 || (biases !== undefined && offsets === undefined))
+    return false;
+  const unsupported = ["do_rotary", "past_present_share_buffer"].some((name) => node.int(name, 0) !== 0);
+  const maskRank = mask === undefined ? 0 : mask.tensorType?.shape?.length;
+  if (unsupported || maskRank === undefined || maskRank === 4 || node.input(6) !== undefined) return false;
+
+  const b = new OpBuilder({ graph, before: node }, opset);
+  b.source = node;
+  const parts: PackedPart[] = [];
+  const module = moduleName(node, packed, biases);
+  let start = 0;
+  const [q, k, v] = widths(shape[1] ?? 0, node.ints("qkv_hidden_sizes", undefined)).map((width, index) => {
+    const path = `${module}.${names[index]}`;
+    const weight = b.constant(transposedColumns(weights, start, start + width), `${path}.weight`);
+    parts.push({ value: weight, whole: weights, start });
+    const product = b.matmul(x, b.transpose(weight, [1, 0]));
+    const from = start;
+    start += width;
+    if (offsets === undefined) return product;
+    const vector = b.constant(vectorPart(offsets, from, start), `${path}.bias`);
+    parts.push({ value: vector, whole: offsets, start: from });
+    return b.add(product, vector);
+  });
+  attend(b, node, [q, k, v], { mask, past, bias });
+  graph.remove(node);
+  return parts;
+}
+
+function attend(
+  b: OpBuilder,
+  node: Node,
+  projections: readonly (Value | undefined)[],
+  {
+    mask,
+    past,
+    bias,
+  }: { readonly mask: Value | undefined; readonly past: Value | undefined; readonly bias: Value | undefined },
+): void {
+  const old = [0, 1].map((index) => (past === undefined ? null : b.gather(past, b.int(index))));
+  const operands = [...projections, undefined, mask, bias].map((value) => value ?? null);
+  const kept = ["num_heads", "scale", "unidirectional", "mask_filter_value"];
+  const attributes = Object.fromEntries([...node.attributes].filter(([name]) => kept.includes(name)));
+  const [y, present] = node.outputs;
+  const outputs = present == null ? 1 : 3;
+  const attention = b.node("MultiHeadAttention", [...operands, ...old], attributes, {
+    domain: node.domain,
+    outputs,
+  });
+  if (y != null) replaceValue(y, attention.output());
+  if (present == null) return;
+  const both = [1, 2].map((index) => b.unsqueeze(attention.output(index), [0]));
+  replaceValue(present, b.concat(both, 0));
+}
+
+function widths(width: number, sizes: readonly number[] | undefined): [number, number, number] {
+  const [q = width / 3, k = width / 3] = sizes ?? [];
+  return [q, k, width - q - k];
+}
+
+/** The module that the packed weight belongs to; its own name, or that of the node, where it has none. */
+function moduleName(node: Node, weights: Value, biases: Value | undefined): string {
+  const known = parseParameterName(weights.name)?.module ?? parseParameterName(biases?.name ?? "")?.module;
+  if (known !== undefined) return known;
+  return plainName(node.name || weights.name);
+}
+
+/** A name without what parameter names cannot hold, and without dots. */
+export function plainName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]+/g, "_").replace(/^_+|_+$/g, "") || "attention";
+}
+
+/** Elements `start` to `end` of a vector. */
+export function vectorPart(vector: Tensor, start: number, end: number): Tensor {
+  const { dtype } = vector;
+  const compute = (): Uint8Array => partOfBytes(vector, byteLength(dtype, start), byteLength(dtype, end));
+  return new Tensor(dtype, [end - start], { kind: "lazy", compute });
+}
