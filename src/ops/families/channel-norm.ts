@@ -1,15 +1,12 @@
-/** InstanceNormalization and GroupNormalization: statistics per instance and channel, or group of channels. */
-import { floatAttribute } from "../../ir/attribute.ts";
-import { inlineTensor } from "../../ir/constant.ts";
-import { type DType, dtypeFromCode, isLow } from "../../ir/dtype.ts";
+import { dtypeFromCode, isLow } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import { staticShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
-import { encodeElements } from "../elements.ts";
 import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import { alongChannels, channelArray, sumPerChannel } from "../kernels/channels.ts";
+import { normalizeGroups } from "../kernels/group-normalize.ts";
 import { once } from "../kernels/once.ts";
 import { axesExcept } from "../kernels/reduction-axes.ts";
 import {
@@ -75,15 +72,7 @@ export const GroupNormalization = defineOp({
     rule: ({ in: { x, scale, bias }, attrs: { epsilon, num_groups, stash_type }, b }) => {
       const rank = rankOf(x);
       const dtype = isLow(dtypeOf(x)) ? (dtypeFromCode(stash_type) ?? "float32") : dtypeOf(x);
-      const grouped = b.cast(b.reshape(x, [0, num_groups, -1]), dtype);
-      const [ones, zeros] = [
-        constantVector(b, 1, num_groups, dtype),
-        constantVector(b, 0, num_groups, dtype),
-      ];
-      const plain = b.op("InstanceNormalization", [grouped, ones, zeros], {
-        epsilon: floatAttribute(epsilon),
-      });
-      const normalized = b.castLike(plain, x);
+      const normalized = b.castLike(normalizeGroups(b, b.cast(x, dtype), num_groups, epsilon), x);
       if (b.opset < 21) {
         const scaled = b.add(b.mul(normalized, alongChannels(b, scale, 3)), alongChannels(b, bias, 3));
         return [b.reshape(scaled, b.shape(x))];
@@ -106,10 +95,4 @@ function repeatPerChannel(node: Node, b: OpBuilder): void {
     const shape = b.concat([b.ints([groups]), b.unsqueeze(size, [0])], 0);
     node.setInput(index, b.reshape(b.expand(b.unsqueeze(vector, [1]), shape), [-1]));
   }
-}
-
-function constantVector(b: OpBuilder, value: number, length: number, dtype: DType): Value {
-  return b.constant(
-    inlineTensor(dtype, [length], encodeElements(dtype, new Float64Array(length).fill(value))),
-  );
 }
