@@ -23,7 +23,7 @@ export const LpPool = defineOp({
   attributes: { ...poolParams, p: int(2) },
   infer: ({ node, in: { x }, attrs }) => {
     checkPower(node, attrs.p);
-    return [inferPool(node, x, attrs)];
+    return [inferPool(node, x.tensorType, attrs)];
   },
   evaluate: ({ node, in: { x }, attrs, exact }) => {
     const axes = knownWindows(attrs, poolKernel(node, attrs), x.shape.slice(2));

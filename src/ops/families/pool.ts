@@ -20,7 +20,7 @@ export const MaxPool = defineOp({
   outputs: ["y", "indices?"],
   attributes: { ...poolParams, storage_order: int(0) },
   infer: ({ node, in: { x }, attrs }) => {
-    const type = inferPool(node, x, attrs);
+    const type = inferPool(node, x.tensorType, attrs);
     return [type, type && tensorType("int64", type.shape)];
   },
   evaluate: ({ node, in: { x }, attrs }) => {
@@ -53,7 +53,7 @@ export const AveragePool = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { ...poolParams, count_include_pad: int(0) },
-  infer: ({ node, in: { x }, attrs }) => [inferPool(node, x, attrs)],
+  infer: ({ node, in: { x }, attrs }) => [inferPool(node, x.tensorType, attrs)],
   evaluate: ({ node, in: { x }, attrs, exact }) => {
     const axes = knownWindows(attrs, poolKernel(node, attrs), x.shape.slice(2));
     return [averagePool(x, axes, attrs.count_include_pad !== 0, exact)];

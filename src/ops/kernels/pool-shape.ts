@@ -22,8 +22,11 @@ export function poolKernel(node: Node, attrs: PoolAttributes): readonly number[]
 }
 
 /** The type of a pool over windows. */
-export function inferPool(node: Node, x: Value, attrs: PoolAttributes): TensorType | undefined {
-  const type = x.tensorType;
+export function inferPool(
+  node: Node,
+  type: TensorType | undefined,
+  attrs: PoolAttributes,
+): TensorType | undefined {
   const kernel = poolKernel(node, attrs);
   if (type?.shape === undefined) return type;
   const spatial = planWindows(attrs, kernel, type.shape.slice(2)).map(({ output }) => output);
