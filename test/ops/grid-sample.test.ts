@@ -30,6 +30,14 @@ for (const mode of ["linear", "nearest", "cubic"]) {
     }
   }
 }
+for (const mode of ["bilinear", "nearest", "bicubic"]) {
+  checkOp(`com.microsoft, ${mode}`, {
+    op: "GridSample",
+    domain: "com.microsoft",
+    inputs: [{ shape: [1, 2, 4, 5] }, { shape: [1, 3, 2, 2], range: [-1.2, 1.2] }],
+    attributes: { mode, padding_mode: "border", align_corners: 1 },
+  });
+}
 checkOp("in float64", {
   op: "GridSample",
   inputs: [

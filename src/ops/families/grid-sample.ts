@@ -3,6 +3,7 @@ import { operatorErrors } from "../../diagnostics/operator.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
+import { byExpansion } from "../kernels/expanded.ts";
 import { gridSample, gridSampleGradient } from "../kernels/grid-sample.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import type { Sampling } from "../kernels/sample-points.ts";
@@ -45,6 +46,38 @@ export const GridSample = defineOp({
   upgrades: { 20: renameModes },
 });
 
+/** Version 16 of GridSample in com.microsoft. */
+export const RuntimeGridSample = defineOp({
+  type: "GridSample",
+  domain: "com.microsoft",
+  versions: [1],
+  inputs: ["x", "grid"],
+  outputs: ["y"],
+  attributes: { align_corners: int(0), mode: text("bilinear"), padding_mode: text("zeros") },
+  infer: ({ node, in: { x, grid }, attrs }) => {
+    const type = x.tensorType;
+    samplingOf(node, { ...attrs, mode: plainMode(attrs.mode) });
+    const [from, places] = [type?.shape, grid.tensorType?.shape];
+    const known = from !== undefined && places !== undefined;
+    return [
+      type && tensorType(type.dtype, known ? [...from.slice(0, 2), ...places.slice(1, -1)] : undefined),
+    ];
+  },
+  evaluate: byExpansion,
+  precision: "full",
+  gradient: {
+    kind: "expand",
+    rule: ({ in: { x, grid }, attrs, b }) => [
+      b.op("GridSample", [x, grid], { ...attrs, mode: plainMode(attrs.mode) }),
+    ],
+  },
+});
+
+/** Version 20 left the "bi" of bilinear and bicubic away. */
+function plainMode(mode: string): string {
+  return mode.replace(/^bi/, "");
+}
+
 function samplingOf(
   node: Node,
   attrs: { readonly align_corners: number; readonly mode: string; readonly padding_mode: string },
@@ -58,8 +91,7 @@ function samplingOf(
   };
 }
 
-/** Version 20 has more than two axes, and leaves the "bi" of bilinear and bicubic away. */
 function renameModes(node: Node): void {
-  const mode = node.string("mode", "bilinear").replace(/^bi/, "");
+  const mode = plainMode(node.string("mode", "bilinear"));
   node.attributes.set("mode", { kind: "string", value: mode });
 }
