@@ -18,6 +18,7 @@ import * as constant from "./constant.ts";
 import * as control from "./control.ts";
 import * as conv from "./conv.ts";
 import * as cumulative from "./cumulative.ts";
+import * as deformConv from "./deform-conv.ts";
 import * as determinant from "./determinant.ts";
 import * as dropout from "./dropout.ts";
 import * as einsum from "./einsum.ts";
@@ -65,6 +66,8 @@ import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
 import * as runtimeAttention from "./runtime-attention.ts";
 import * as runtimeBias from "./runtime-bias.ts";
+import * as runtimeConv from "./runtime-conv.ts";
+import * as runtimeGroupNorm from "./runtime-group-norm.ts";
 import * as runtimeMatmul from "./runtime-matmul.ts";
 import * as runtimeRotary from "./runtime-rotary.ts";
 import * as scan from "./scan.ts";
@@ -110,6 +113,7 @@ export const families = [
   control,
   conv,
   cumulative,
+  deformConv,
   determinant,
   dropout,
   einsum,
@@ -157,6 +161,8 @@ export const families = [
   runtimeActivation,
   runtimeAttention,
   runtimeBias,
+  runtimeConv,
+  runtimeGroupNorm,
   runtimeMatmul,
   runtimeRotary,
   scan,
