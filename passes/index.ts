@@ -14,6 +14,7 @@ import inlineFunctions from "./inline-functions.ts";
 import legalizeCuda from "./legalize-cuda.ts";
 import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
+import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
 import repeat from "./repeat.ts";
 import trainingForm from "./training-form.ts";
@@ -37,6 +38,7 @@ export const passes = [
   legalizeCuda,
   liftConstants,
   loss,
+  openQuantised,
   optimize,
   repeat,
   trainingForm,

@@ -25,6 +25,8 @@ const files: readonly (readonly [
 ])[] = [
   ["bert-dynamic", ["DynamicQuantizeLinear", "MatMulInteger"], false, 13],
   ["bert-qdq", ["QuantizeLinear", "DequantizeLinear", "Gemm"], false, 13],
+  ["bert-qoperator", ["QuantizeLinear", "DequantizeLinear"], false, 13],
+  ["smallconv-qoperator", ["QuantizeLinear", "DequantizeLinear"], false, 5],
   ["llama-8bits", ["MatMulNBits"], true, 14],
   ["llama-int4-qdq", ["DequantizeLinear", "MatMul"], true, 14],
   ["llama-nbits", ["MatMulNBits", "GatherBlockQuantized"], true, 14],

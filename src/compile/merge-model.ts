@@ -71,7 +71,7 @@ function openForMerging(source: Model, request: MergeRequest): Opened {
   const unfused = mayHideModules(model.graph) ? openFused(cloneModel(source), request) : undefined;
   if (unfused !== undefined) return unfused;
   if (findMissing(model.graph, asWritten, request) === undefined) return { model, sites: asWritten };
-  runPasses(model, "inline-functions,lift-constants");
+  runPasses(model, "inline-functions,lift-constants,infer-shapes,open-quantised");
   const sites = findSites(model.graph);
   const missing = findMissing(model.graph, sites, request);
   if (missing !== undefined) throw adaptErrors.E_MERGE_MODULE(missing);
