@@ -17,7 +17,7 @@ const random = new Set([
     "Bernoulli",
     "Dropout",
   ],
-  ...["BiasDropout", "BitmaskDropout", "BitmaskBiasDropout"],
+  ...["BiasDropout", "BitmaskDropout", "BitmaskBiasDropout", "Sampling"],
 ]);
 
 const shapeReaders = new Set(["Shape", "Size", "EyeLike", "RandomNormalLike", "RandomUniformLike"]);

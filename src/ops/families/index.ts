@@ -38,6 +38,7 @@ import * as lpPool from "./lp-pool.ts";
 import * as matmul from "./matmul.ts";
 import * as maxUnpool from "./max-unpool.ts";
 import * as melWeight from "./mel-weight.ts";
+import * as mixture from "./mixture.ts";
 import * as mlEncode from "./ml-encode.ts";
 import * as mlFeatures from "./ml-features.ts";
 import * as mlLinear from "./ml-linear.ts";
@@ -66,9 +67,12 @@ import * as rotaryEmbedding from "./rotary-embedding.ts";
 import * as runtimeActivation from "./runtime-activation.ts";
 import * as runtimeAttention from "./runtime-attention.ts";
 import * as runtimeBias from "./runtime-bias.ts";
+import * as runtimeComplex from "./runtime-complex.ts";
 import * as runtimeConv from "./runtime-conv.ts";
+import * as runtimeGates from "./runtime-gates.ts";
 import * as runtimeGroupNorm from "./runtime-group-norm.ts";
 import * as runtimeMatmul from "./runtime-matmul.ts";
+import * as runtimeOpaque from "./runtime-opaque.ts";
 import * as runtimeRotary from "./runtime-rotary.ts";
 import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
@@ -133,6 +137,7 @@ export const families = [
   matmul,
   maxUnpool,
   melWeight,
+  mixture,
   mlEncode,
   mlFeatures,
   mlLinear,
@@ -161,9 +166,12 @@ export const families = [
   runtimeActivation,
   runtimeAttention,
   runtimeBias,
+  runtimeComplex,
   runtimeConv,
+  runtimeGates,
   runtimeGroupNorm,
   runtimeMatmul,
+  runtimeOpaque,
   runtimeRotary,
   scan,
   scatter,
