@@ -30,12 +30,14 @@ import * as fourier from "./fourier.ts";
 import * as gather from "./gather.ts";
 import * as gridSample from "./grid-sample.ts";
 import * as groupAttention from "./group-attention.ts";
+import * as imageDecoder from "./image-decoder.ts";
 import * as layerNorm from "./layer-norm.ts";
 import * as localResponse from "./local-response.ts";
 import * as logic from "./logic.ts";
 import * as losses from "./losses.ts";
 import * as lpPool from "./lp-pool.ts";
 import * as matmul from "./matmul.ts";
+import * as maxRoiPool from "./max-roi-pool.ts";
 import * as maxUnpool from "./max-unpool.ts";
 import * as melWeight from "./mel-weight.ts";
 import * as mixture from "./mixture.ts";
@@ -46,6 +48,7 @@ import * as mlMaps from "./ml-maps.ts";
 import * as mlSupportVectors from "./ml-support-vectors.ts";
 import * as mlTrees from "./ml-trees.ts";
 import * as multiHeadAttention from "./multi-head-attention.ts";
+import * as nonMaxSuppression from "./non-max-suppression.ts";
 import * as optional from "./optional.ts";
 import * as packedWeights from "./packed-weights.ts";
 import * as pad from "./pad.ts";
@@ -129,12 +132,14 @@ export const families = [
   gather,
   gridSample,
   groupAttention,
+  imageDecoder,
   layerNorm,
   localResponse,
   logic,
   losses,
   lpPool,
   matmul,
+  maxRoiPool,
   maxUnpool,
   melWeight,
   mixture,
@@ -145,6 +150,7 @@ export const families = [
   mlSupportVectors,
   mlTrees,
   multiHeadAttention,
+  nonMaxSuppression,
   optional,
   packedWeights,
   pad,
