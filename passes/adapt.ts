@@ -57,7 +57,9 @@ export default definePass({
     attachTo(graph, adapter, chosen, {
       opset,
       seed: options.seed,
-      ...(options.training ? { dropout: (b, x, p) => dropout.apply(b, x, p) } : {}),
+      ...(options.training
+        ? { dropout: (b, x, p) => dropout.apply(b, x, p), noise: (b, like) => dropout.normal(b, like) }
+        : {}),
     });
     stat("sites", chosen.sites.length);
     stat("parameters", countNew(model, before));

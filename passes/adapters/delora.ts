@@ -1,6 +1,6 @@
 /** DeLoRA: a low-rank update of normalised components with one learned strength. */
 import { z } from "zod";
-import { baseWeight } from "../../src/adapt/base-weight.ts";
+import { weightElements } from "../../src/adapt/base-weight.ts";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, type Initializer, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { byPattern, checkLayers, matchPattern, targetOptions } from "../../src/adapt/targets.ts";
@@ -31,8 +31,8 @@ type Params = Readonly<Record<"A" | "B" | "lambda" | "norm", Value>>;
 
 /** Euclidean norms of the columns of the frozen weight, one per input. */
 function inputNorms(site: LinearSite): Initializer {
-  return ([inputs = 0], random) => {
-    const weight = baseWeight(site)([site.outFeatures, inputs], random);
+  return ([inputs = 0]) => {
+    const weight = weightElements(site);
     const sums = new Float64Array(inputs);
     weight.forEach((value, i) => {
       sums[i % inputs] = (sums[i % inputs] ?? 0) + value ** 2;

@@ -22,10 +22,13 @@ import pTuning from "./p-tuning.ts";
 import poly from "./poly.ts";
 import prefixTuning from "./prefix-tuning.ts";
 import promptTuning from "./prompt-tuning.ts";
+import pvera from "./pvera.ts";
 import randlora from "./randlora.ts";
 import road from "./road.ts";
 import shira from "./shira.ts";
+import supertuning from "./supertuning.ts";
 import trainableTokens from "./trainable-tokens.ts";
+import vblora from "./vblora.ts";
 import vera from "./vera.ts";
 import waveft from "./waveft.ts";
 
@@ -54,10 +57,13 @@ export const adapters = [
   poly,
   prefixTuning,
   promptTuning,
+  pvera,
   randlora,
   road,
   shira,
+  supertuning,
   trainableTokens,
+  vblora,
   vera,
   waveft,
 ] as const;

@@ -1,26 +1,17 @@
 /** VeRA: low-rank projections that are random, frozen and shared by all modules, scaled by trained vectors. */
 import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
-import { filled, type Initializer } from "../../src/adapt/initializers.ts";
+import { filled } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
-import { drawUniform, TorchGenerator } from "../../src/adapt/torch-random.ts";
 import type { LinearSite } from "../../src/analysis/sites.ts";
-import { countElements } from "../../src/ir/shape.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { ownProjections, projectionOptions, projectionSpecs } from "./parts/projection.ts";
 
 const options = z
   .strictObject({
     r: z.int().min(1).default(256).describe("rank of the shared projections"),
-    projection_prng_key: z
-      .int()
-      .nonnegative()
-      .default(0)
-      .describe("seed of the shared projections, drawn as PyTorch draws them"),
-    save_projection: z
-      .boolean()
-      .default(true)
-      .describe("write the projections into checkpoints; false: they are drawn anew from the seed"),
+    ...projectionOptions,
     vera_dropout: z
       .number()
       .min(0)
@@ -37,22 +28,11 @@ const options = z
   })
   .check(checkLayers);
 
-/** Kaiming uniform with the gain of a ReLU: PEFT draws A, then B, from one generator. */
-function projection(seed: number, before: number, fan: number): Initializer {
-  return (shape) => {
-    const generator = new TorchGenerator(seed);
-    for (let i = 0; i < before; i++) generator.next();
-    const count = countElements(shape);
-    return drawUniform(generator, count, Math.sqrt(3) * (Math.SQRT2 / Math.sqrt(fan)));
-  };
-}
-
 type Params = Readonly<Record<"A" | "B" | "lambdaB" | "lambdaD", Value>>;
 
 /** The leading columns of A, scaled by row, and the leading rows of B, scaled too: (r, in) and (out, r). */
-function factorsOf(site: LinearSite, { A, B, lambdaB, lambdaD }: Params, b: OpBuilder): [Value, Value] {
-  const down = b.slice(A, { starts: [0], ends: [site.inFeatures], axes: [1] });
-  const up = b.slice(B, { starts: [0], ends: [site.outFeatures], axes: [0] });
+function factorsOf(site: LinearSite, { lambdaB, lambdaD, ...shared }: Params, b: OpBuilder): [Value, Value] {
+  const { down, up } = ownProjections(site, shared, b);
   return [b.mul(down, b.unsqueeze(lambdaD, [1])), b.mul(up, b.unsqueeze(lambdaB, [1]))];
 }
 
@@ -68,16 +48,7 @@ export default defineAdapter({
   peftConfig: { fan_in_fan_out: false },
   sites: ["linear"],
   identityAtStart: () => true,
-  shared: (sites, o) => {
-    const width = Math.max(...sites.map((site) => site.inFeatures));
-    const height = Math.max(...sites.map((site) => site.outFeatures));
-    const common = { trainable: false, saved: o.save_projection };
-    const seed = o.projection_prng_key;
-    return {
-      A: { ...common, key: "vera_A", shape: [o.r, width], init: projection(seed, 0, width) },
-      B: { ...common, key: "vera_B", shape: [height, o.r], init: projection(seed, o.r * width, o.r) },
-    };
-  },
+  shared: (sites, o) => projectionSpecs(sites, { prefix: "vera", down: o.r, up: o.r }, o),
   parameters: (site, o) => ({
     lambdaB: { key: "vera_lambda_b", shape: [site.outFeatures], init: filled(0) },
     lambdaD: { key: "vera_lambda_d", shape: [o.r], init: filled(o.d_initial) },

@@ -15,18 +15,22 @@ export interface AttachOptions {
   readonly seed: number;
   /** Builds dropout in the training graph; absent in every other, where dropout is the identity. */
   readonly dropout?: (b: OpBuilder, x: Value, p: number) => Value;
+  /** Builds normal random numbers in the shape of a value; absent where there are none. */
+  readonly noise?: (b: OpBuilder, like: Value) => Value;
 }
 
 export interface AttachTools {
   readonly b: OpBuilder;
   readonly dropout: (x: Value, p: number) => Value;
+  readonly noise: (like: Value) => Value | undefined;
   readonly field: BatchField;
 }
 
-export function toolsOf(b: OpBuilder, { dropout }: AttachOptions): AttachTools {
+export function toolsOf(b: OpBuilder, { dropout, noise }: AttachOptions): AttachTools {
   return {
     b,
     dropout: (x, p) => (p > 0 && dropout !== undefined ? dropout(b, x, p) : x),
+    noise: (like) => noise?.(b, like),
     field: batchField(b.graph),
   };
 }

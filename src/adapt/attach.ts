@@ -32,7 +32,7 @@ export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, op
   };
   const paramsOf = (site: AnySite): Record<string, Value> => ({
     ...common,
-    ...addParameters(graph, adapter.parameters(site), basePath(site), options.seed),
+    ...addParameters(graph, adapter.parameters(site, sites), basePath(site), options.seed),
   });
   const at = { graph, start, streams, paramsOf, options };
   if (places.kind === "prompt") attachPrompts(places.method, places.sites, at);
@@ -46,14 +46,16 @@ export function attachAdapter(
   sites: readonly Site[],
   options: AttachOptions,
 ): void {
-  const common = addParameters(graph, adapter.shared(sites), undefined, options.seed);
+  const byKey = new Map<string, Value>();
+  const common = addParameters(graph, adapter.shared(sites), undefined, options.seed, byKey);
   const known = new Map<string, Record<string, Value>>();
   // A site right behind another one reads what that one yields adapted.
   const adapted = new Map<Value, Value>();
   for (const found of sites) {
     const site = { ...found, x: adapted.get(found.x) ?? found.x };
     const path = ownerPath(site);
-    const params = known.get(path) ?? addParameters(graph, adapter.parameters(site), path, options.seed);
+    const params =
+      known.get(path) ?? addParameters(graph, adapter.parameters(site, sites), path, options.seed, byKey);
     known.set(path, params);
     adapted.set(site.y, attachToSite(graph, adapter, site, { ...common, ...params }, options));
   }

@@ -39,10 +39,13 @@ export function weightShape({ weight }: Site): readonly number[] {
 
 /** The weight itself, in PyTorch's layout. */
 export function baseWeight(site: Site): Initializer {
-  return () => {
-    const { rows, columns, at } = readWeight(site);
-    return Float32Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns));
-  };
+  return () => weightElements(site);
+}
+
+/** Elements of the weight in PyTorch's layout, row-major. */
+export function weightElements(site: Site): Float32Array<ArrayBuffer> {
+  const { rows, columns, at } = readWeight(site);
+  return Float32Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns));
 }
 
 /** Chosen rows of the weight, one below the other. */

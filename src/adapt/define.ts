@@ -8,14 +8,16 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 import type { Structure } from "./define-structure.ts";
-import type { Initializer } from "./initializers.ts";
+import type { Initializer, RandomStream } from "./initializers.ts";
 
 /** A tensor that a method adds to a site. */
 export interface ParameterSpec {
   /** What follows the module path in a PEFT checkpoint, such as `lora_A.weight`. */
   readonly key: string;
   readonly shape: readonly number[];
-  readonly init: Initializer;
+  readonly init: Initializer | DerivedStart | WholeStart;
+  /** Path of the module whose key it has, where several share it, or null for a key without path; absent: the module itself. */
+  readonly owner?: string | null;
   /** False for tensors that the method needs but does not train; true where absent. */
   readonly trainable?: boolean;
   /**
@@ -29,6 +31,16 @@ export interface ParameterSpec {
   readonly dtype?: "float32" | "int32";
   /** Group for optimizers that treat groups differently, such as LoRA+. */
   readonly group?: string;
+}
+
+/** A starting value that follows from those of other tensors of the module, found by their names. */
+export interface DerivedStart {
+  readonly from: (start: (name: string) => Float32Array) => Float32Array<ArrayBuffer>;
+}
+
+/** A starting value of whole numbers above those that float32 tells apart, for an untrained int32 tensor. */
+export interface WholeStart {
+  readonly whole: (shape: readonly number[], random: RandomStream) => Int32Array<ArrayBuffer>;
 }
 
 /** Sites of the kinds `T`. */
@@ -65,6 +77,8 @@ export interface BuildContext<O, K extends string, T extends SiteKind = SiteKind
   readonly b: OpBuilder;
   /** Element-wise dropout with probability `p` in the training graph; the identity in every other. */
   readonly dropout: (x: Value, p: number) => Value;
+  /** Standard normal numbers in the shape of `like` in the training graph, new in every step; undefined in every other. */
+  readonly noise: (like: Value) => Value | undefined;
   readonly field: BatchField;
 }
 
@@ -118,7 +132,12 @@ export interface AdapterSpec<
   readonly optionsFor?: (options: z.output<S>, path: string) => z.output<S>;
   /** Whether a fresh adapter leaves the model's output as it is. */
   readonly identityAtStart: (options: z.output<S>) => boolean;
-  readonly parameters: (site: SiteOf<T>, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
+  /** Tensors of one module. `sites` are all that are adapted, in execution order, for what depends on a module's place. */
+  readonly parameters: (
+    site: SiteOf<T>,
+    options: z.output<S>,
+    sites: readonly SiteOf<T>[],
+  ) => Readonly<Record<K, ParameterSpec>>;
   /** Tensors that all sites have in common, whose keys have no module path; they join the site's own in `params`. */
   readonly shared?: (sites: readonly SiteOf<T>[], options: z.output<S>) => Readonly<Record<H, ParameterSpec>>;
   /** A scalar that the method adds to the loss, from the tensors of every adapted module. */
@@ -165,7 +184,7 @@ export interface BoundAdapter {
   readonly structure: Structure | undefined;
   /** Whether a site can be adapted; a reason where not, be it the kind. */
   accepts(site: AnySite): true | string;
-  parameters(site: AnySite): Readonly<Record<string, ParameterSpec>>;
+  parameters(site: AnySite, sites: readonly AnySite[]): Readonly<Record<string, ParameterSpec>>;
   shared(sites: readonly AnySite[]): Readonly<Record<string, ParameterSpec>>;
   /** What a checkpoint holds beside the saved tensors: what is made of shared tensors that are not saved. */
   checkpoint(params: Readonly<Record<string, Value>>, b: OpBuilder): Readonly<Record<string, Value>>;
@@ -218,7 +237,7 @@ export function defineAdapter<
         restore: (tensors) => tensors,
         accepts: (site) =>
           takes(site) ? (spec.accepts?.(site, optionsAt(site)) ?? true) : `it is of kind ${site.kind}`,
-        parameters: (site) => spec.parameters(own(site), optionsAt(site)),
+        parameters: (site, all) => spec.parameters(own(site), optionsAt(site), all.map(own)),
         penalty: (params, b) => spec.penalty?.(params, options, b),
         shared: (all) => spec.shared?.(all.map(own), options) ?? {},
         build: (context) =>

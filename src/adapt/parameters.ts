@@ -1,11 +1,13 @@
 /** Trainable tensors in the graph: inputs with a checkpoint key, whose default is their starting value. */
 
 import { Random } from "../data/random.ts";
+import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
 import { setRole } from "../ir/role.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
+import { fromTensor } from "../ops/ndarray.ts";
 import type { ParameterSpec } from "./define.ts";
 import { seedFor } from "./initializers.ts";
 
@@ -23,10 +25,14 @@ const unsaved = { frozen: "frozen.", trained: "param." } as const;
  *
  * @param path module it belongs to; undefined where all modules share it.
  */
-export function keyOf({ key, saved, trainable, bare }: ParameterSpec, path: string | undefined): string {
+export function keyOf(
+  { key, saved, trainable, bare, owner }: ParameterSpec,
+  path: string | undefined,
+): string {
   const wrapped = bare === true ? "" : "base_model.";
   const root = saved !== false ? wrapped : trainable === false ? unsaved.frozen : unsaved.trained;
-  return path === undefined ? `${root}${key}` : `${root}model.${path}.${key}`;
+  const at = owner === undefined ? path : (owner ?? undefined);
+  return at === undefined ? `${root}${key}` : `${root}model.${at}.${key}`;
 }
 
 /** Whether the tensor of a key is one that PEFT checkpoints hold. */
@@ -34,32 +40,57 @@ export function isSavedKey(key: string): boolean {
   return !Object.values(unsaved).some((root) => key.startsWith(root));
 }
 
-/** Adds a float32 parameter under its checkpoint key; untrained ones become constants. */
-function addParameter(graph: Graph, key: string, spec: ParameterSpec, seed: number): Value {
-  const tensor = drawTensor(key, spec, seed);
-  if (spec.trainable === false) return setRole(graph.addInitializer(tensor, key), "frozen", { key });
-  const value = graph.addInput({ name: key, type: tensorType("float32", spec.shape), initializer: tensor });
-  return setRole(value, "param", { key, ...(spec.group === undefined ? {} : { group: spec.group }) });
-}
-
-/** Adds the parameters of one site, or of all where there is no path, and gives them by name. */
+/**
+ * Adds the tensors of one module, or those that all share: float32 inputs under their checkpoint keys, or constants where they
+ * are not trained. One that the graph has already, since another module shares it, is taken as it is.
+ */
 export function addParameters(
   graph: Graph,
   specs: Readonly<Record<string, ParameterSpec>>,
   path: string | undefined,
   seed: number,
+  known = new Map<string, Value>(),
 ): Record<string, Value> {
+  const starts = new Map<string, Tensor>();
+  const startOf = (name: string): Tensor => {
+    const spec = specs[name];
+    if (spec === undefined) throw new InternalError(`there is no tensor ${name} to start from`);
+    const drawn = starts.get(name) ?? drawTensor(keyOf(spec, path), spec, seed, startOf);
+    starts.set(name, drawn);
+    return drawn;
+  };
   return Object.fromEntries(
-    Object.entries(specs).map(([name, spec]) => [name, addParameter(graph, keyOf(spec, path), spec, seed)]),
+    Object.entries(specs).map(([name, spec]) => {
+      const key = keyOf(spec, path);
+      const value = known.get(key) ?? addParameter(graph, key, spec, startOf(name));
+      known.set(key, value);
+      return [name, value];
+    }),
   );
 }
 
+function addParameter(graph: Graph, key: string, spec: ParameterSpec, tensor: Tensor): Value {
+  if (spec.trainable === false) return setRole(graph.addInitializer(tensor, key), "frozen", { key });
+  const value = graph.addInput({ name: key, type: tensorType("float32", spec.shape), initializer: tensor });
+  return setRole(value, "param", { key, ...(spec.group === undefined ? {} : { group: spec.group }) });
+}
+
 /** Drawn from a stream of its own, so that a value depends on seed and key but not on what is adapted beside it. */
-function drawTensor(key: string, spec: ParameterSpec, seed: number): Tensor {
-  const compute = (): Uint8Array => {
+function drawTensor(
+  key: string,
+  { init, shape, dtype = "float32" }: ParameterSpec,
+  seed: number,
+  startOf: (name: string) => Tensor,
+): Tensor {
+  const compute = (): Uint8Array => new Uint8Array(elementsOf().buffer);
+  const elementsOf = (): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> => {
     const random = new Random(seedFor(seed, key));
-    const values = spec.init(spec.shape, random);
-    return new Uint8Array((spec.dtype === "int32" ? Int32Array.from(values) : values).buffer);
+    if (typeof init === "object" && "whole" in init) return init.whole(shape, random);
+    const values =
+      typeof init === "function"
+        ? init(shape, random)
+        : init.from((name) => Float32Array.from(fromTensor(startOf(name)).numbers));
+    return dtype === "int32" ? Int32Array.from(values) : values;
   };
-  return new Tensor(spec.dtype ?? "float32", spec.shape, { kind: "lazy", compute }, { name: key });
+  return new Tensor(dtype, shape, { kind: "lazy", compute }, { name: key });
 }

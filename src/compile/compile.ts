@@ -45,6 +45,8 @@ export type GraphName = keyof Manifest["graphs"];
 export interface CompileOptions extends Instrumentation {
   /** Tensors of an adapter to start from, by checkpoint key, with the name of their file for messages. */
   readonly adapter?: { readonly file: string; readonly tensors: ReadonlyMap<string, Tensor> };
+  /** Leaves dropout and noise out of the training graphs, too, so that they can be compared with others. */
+  readonly still?: boolean;
 }
 
 /**
@@ -91,7 +93,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     parameterKeys.add(roleFact(param, "key") ?? param.name);
   takeFrozen(evaluation.graph, state);
   runPasses(evaluation, [{ pass: "flatten" }], watch);
-  const gradient = build(true);
+  const gradient = build(options.still !== true);
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   dropOutputs(gradient.graph, ["logits", "output"]);
   const training = cloneModel(gradient);

@@ -110,7 +110,7 @@ function findMissing(
   const added = new Set([
     ...Object.values(adapter.shared(adapted)).map((spec) => keyOf(spec, undefined)),
     ...adapted.flatMap((site) =>
-      Object.values(adapter.parameters(site)).map((spec) => keyOf(spec, ownerPath(site))),
+      Object.values(adapter.parameters(site, adapted)).map((spec) => keyOf(spec, ownerPath(site))),
     ),
   ]);
   const base = new Set(findBaseParameters(graph, sites).map(({ module, name }) => `${module}.${name}`));

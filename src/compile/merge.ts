@@ -38,19 +38,27 @@ export function mergeJobs(
   opset: number,
 ): MergeJob[] {
   const seen = new Set<string>();
-  const shared = adapter.shared(sites);
-  return (adapter.tied ? linkTied(sites) : sites).flatMap((site) => {
+  const shared = keysOf(adapter.shared(sites), undefined);
+  const linked = adapter.tied ? linkTied(sites) : sites;
+  return linked.flatMap((site) => {
     const path = basePath(site);
     if (seen.has(path)) return [];
     seen.add(path);
-    return [mergeJob(adapter, site, shared, tensors, opset)];
+    const own = keysOf(adapter.parameters(site, linked), ownerPath(site));
+    return [mergeJob(adapter, site, [...shared, ...own], tensors, opset)];
   });
+}
+
+type Keys = readonly (readonly [name: string, key: string])[];
+
+function keysOf(specs: Readonly<Record<string, ParameterSpec>>, path: string | undefined): Keys {
+  return Object.entries(specs).map(([name, spec]) => [name, keyOf(spec, path)]);
 }
 
 function mergeJob(
   adapter: BoundAdapter,
   site: Site,
-  shared: Readonly<Record<string, ParameterSpec>>,
+  keys: Keys,
   tensors: ReadonlyMap<string, Tensor>,
   opset: number,
 ): MergeJob {
@@ -58,12 +66,7 @@ function mergeJob(
   const { graph } = model;
   const b = new OpBuilder({ graph }, opset);
   const params = Object.fromEntries(
-    [
-      ...Object.entries(shared).map(([name, spec]) => [name, keyOf(spec, undefined)] as const),
-      ...Object.entries(adapter.parameters(site)).map(
-        ([name, spec]) => [name, keyOf(spec, ownerPath(site))] as const,
-      ),
-    ].map(([name, key]) => {
+    keys.map(([name, key]) => {
       const tensor = tensors.get(key);
       if (tensor === undefined) throw adaptErrors.E_CHECKPOINT_KEY_MISSING("the trained state", key, []);
       return [name, isFloat(tensor.dtype) ? inFloat32(b, tensor, key) : b.constant(tensor, key)];

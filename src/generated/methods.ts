@@ -22,10 +22,13 @@ import pTuningRecord from "../../passes/adapters/p-tuning.ts";
 import polyRecord from "../../passes/adapters/poly.ts";
 import prefixTuningRecord from "../../passes/adapters/prefix-tuning.ts";
 import promptTuningRecord from "../../passes/adapters/prompt-tuning.ts";
+import pveraRecord from "../../passes/adapters/pvera.ts";
 import randloraRecord from "../../passes/adapters/randlora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
 import shiraRecord from "../../passes/adapters/shira.ts";
+import supertuningRecord from "../../passes/adapters/supertuning.ts";
 import trainableTokensRecord from "../../passes/adapters/trainable-tokens.ts";
+import vbloraRecord from "../../passes/adapters/vblora.ts";
 import veraRecord from "../../passes/adapters/vera.ts";
 import waveftRecord from "../../passes/adapters/waveft.ts";
 import adamRecord from "../../passes/optimizers/adam.ts";
@@ -106,6 +109,9 @@ export const prefixTuning = methodFactory(prefixTuningRecord);
 /** Prompt tuning: trained virtual tokens before the real ones. */
 export const promptTuning = methodFactory(promptTuningRecord);
 
+/** PVeRA: VeRA with a random inner vector, whose mean and variance are projections of the input. */
+export const pvera = methodFactory(pveraRecord);
+
 /** RandLoRA: a full-rank update as a sum of random low-rank products that are frozen and shared, scaled by trained factors. */
 export const randlora = methodFactory(randloraRecord);
 
@@ -115,8 +121,14 @@ export const road = methodFactory(roadRecord);
 /** SHiRA: a sparse update at random places of a frozen weight. */
 export const shira = methodFactory(shiraRecord);
 
+/** Super-Tuning: a sparse update at the largest elements of a frozen weight, with or without a low-rank one beside it. */
+export const supertuning = methodFactory(supertuningRecord);
+
 /** Trainable tokens: chosen rows of a token table are trained, and those of the output layer that is tied to it. */
 export const trainableTokens = methodFactory(trainableTokensRecord);
+
+/** VB-LoRA: low-rank factors whose pieces are mixtures of a few vectors from one trained bank of the whole model. */
+export const vblora = methodFactory(vbloraRecord);
 
 /** VeRA: low-rank projections that are random, frozen and shared by all modules, scaled by trained vectors. */
 export const vera = methodFactory(veraRecord);

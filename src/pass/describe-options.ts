@@ -14,6 +14,7 @@ export interface OptionDescription {
 
 /** The parts of a JSON schema that types are told by. */
 const nodeSchema = z.looseObject({
+  /** Several where they need no schema of their own. */
   type: z.union([z.string(), z.array(z.string())]).optional(),
   const: z.unknown().optional(),
   enum: z.array(z.unknown()).optional(),

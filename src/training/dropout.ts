@@ -1,4 +1,4 @@
-/** Dropout whose mask is a function of a seed input, so that a run can be repeated and resumed bit for bit. */
+/** Dropout and noise that are functions of a seed input, so that a run can be repeated and resumed bit for bit. */
 
 import { inlineTensor } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -8,7 +8,7 @@ import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 
-/** Makes independent masks: each call draws from a stream of its own. */
+/** Makes independent masks and noise: each call draws from streams of its own. */
 export class Dropout {
   #streams = 0;
 
@@ -18,6 +18,18 @@ export class Dropout {
     const draw = uniformLike(b, x, seedInput(b.graph), this.#streams);
     const kept = b.cast(b.greaterOrEqual(draw, b.scalar(p, "float32")), "float32");
     return b.mul(x, b.castLike(b.mul(kept, 1 / (1 - p)), x));
+  }
+
+  /** Standard normal numbers in the shape of `like`, from two uniform ones each (Box and Muller 1958). */
+  normal(b: OpBuilder, like: Value): Value {
+    const seed = seedInput(b.graph);
+    const [first, second] = [
+      uniformLike(b, like, seed, this.#streams + 1),
+      uniformLike(b, like, seed, this.#streams + 2),
+    ];
+    this.#streams += 2;
+    const radius = b.sqrt(b.mul(b.log(b.sub(1, first)), -2));
+    return b.castLike(b.mul(radius, b.op("Cos", [b.mul(second, 2 * Math.PI)])), like);
   }
 }
 

@@ -48,6 +48,8 @@ export async function checkCase(item: OracleCase): Promise<void> {
       file: peft.file,
       tensors: new Map([...withAliases(peft.tensors, aliases), ...outsideCheckpoint(item)]),
     },
+    // In evaluation mode PEFT has no dropout and no noise.
+    still: record?.mode === "eval",
   });
   const io = readArrays(join(oracleRoot, "models", item.model, "io.safetensors"));
   const expected = new Map([

@@ -10,6 +10,7 @@ export const oracleRoot = resolve(process.env.PEFT_ORACLES ?? "fixtures/oracles"
 
 const trainSchema = z.looseObject({
   amp: z.string().default("none"),
+  mode: z.string().default("train"),
   batches: z.array(z.string()),
   losses: z.array(z.number()),
   grad_norms: z.array(z.number()).default([]),
