@@ -5,8 +5,10 @@ import beft from "./beft.ts";
 import boft from "./boft.ts";
 import c3a from "./c3a.ts";
 import cartridge from "./cartridge.ts";
+import deft from "./deft.ts";
 import delora from "./delora.ts";
 import fourierft from "./fourierft.ts";
+import glora from "./glora.ts";
 import gralora from "./gralora.ts";
 import hira from "./hira.ts";
 import hra from "./hra.ts";
@@ -19,6 +21,7 @@ import miss from "./miss.ts";
 import multitaskPromptTuning from "./multitask-prompt-tuning.ts";
 import oft from "./oft.ts";
 import pTuning from "./p-tuning.ts";
+import peanut from "./peanut.ts";
 import poly from "./poly.ts";
 import prefixTuning from "./prefix-tuning.ts";
 import promptTuning from "./prompt-tuning.ts";
@@ -40,8 +43,10 @@ export const adapters = [
   boft,
   c3a,
   cartridge,
+  deft,
   delora,
   fourierft,
+  glora,
   gralora,
   hira,
   hra,
@@ -54,6 +59,7 @@ export const adapters = [
   multitaskPromptTuning,
   oft,
   pTuning,
+  peanut,
   poly,
   prefixTuning,
   promptTuning,

@@ -5,8 +5,10 @@ import beftRecord from "../../passes/adapters/beft.ts";
 import boftRecord from "../../passes/adapters/boft.ts";
 import c3aRecord from "../../passes/adapters/c3a.ts";
 import cartridgeRecord from "../../passes/adapters/cartridge.ts";
+import deftRecord from "../../passes/adapters/deft.ts";
 import deloraRecord from "../../passes/adapters/delora.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
+import gloraRecord from "../../passes/adapters/glora.ts";
 import graloraRecord from "../../passes/adapters/gralora.ts";
 import hiraRecord from "../../passes/adapters/hira.ts";
 import hraRecord from "../../passes/adapters/hra.ts";
@@ -19,6 +21,7 @@ import missRecord from "../../passes/adapters/miss.ts";
 import multitaskPromptTuningRecord from "../../passes/adapters/multitask-prompt-tuning.ts";
 import oftRecord from "../../passes/adapters/oft.ts";
 import pTuningRecord from "../../passes/adapters/p-tuning.ts";
+import peanutRecord from "../../passes/adapters/peanut.ts";
 import polyRecord from "../../passes/adapters/poly.ts";
 import prefixTuningRecord from "../../passes/adapters/prefix-tuning.ts";
 import promptTuningRecord from "../../passes/adapters/prompt-tuning.ts";
@@ -58,11 +61,17 @@ export const c3a = methodFactory(c3aRecord);
 /** Cartridge: a trained cache of keys and values, the first tokens of which stay as they are. */
 export const cartridge = methodFactory(cartridgeRecord);
 
+/** DEFT: takes a few trained directions out of what a frozen layer yields, and puts a trained map of its input there. */
+export const deft = methodFactory(deftRecord);
+
 /** DeLoRA: a low-rank update of normalised components with one learned strength. */
 export const delora = methodFactory(deloraRecord);
 
 /** FourierFT: an update whose discrete Fourier transform has a few trained coefficients at random places. */
 export const fourierft = methodFactory(fourierftRecord);
+
+/** GLoRA: frozen weight and bias, each scaled and shifted by trained matrices, vectors or numbers. */
+export const glora = methodFactory(gloraRecord);
 
 /** GraLoRA: low-rank updates of the blocks of a frozen weight, which exchange parts of their ranks. */
 export const gralora = methodFactory(graloraRecord);
@@ -99,6 +108,9 @@ export const oft = methodFactory(oftRecord);
 
 /** P-tuning: virtual tokens made by a small network, which is trained with them. */
 export const pTuning = methodFactory(pTuningRecord);
+
+/** PEANuT: an update that a small network computes from the frozen weight itself. */
+export const peanut = methodFactory(peanutRecord);
 
 /** Poly: an inventory of low-rank skills, mixed by a router for the task of each row. */
 export const poly = methodFactory(polyRecord);
