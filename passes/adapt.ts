@@ -58,7 +58,7 @@ export default definePass({
       opset,
       seed: options.seed,
       ...(options.training
-        ? { dropout: (b, x, p) => dropout.apply(b, x, p), noise: (b, like) => dropout.normal(b, like) }
+        ? { dropout: (b, x, p) => dropout.apply(b, x, p), noise: (b, kind, like) => dropout[kind](b, like) }
         : {}),
     });
     stat("sites", chosen.sites.length);

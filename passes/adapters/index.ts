@@ -13,6 +13,7 @@ import gralora from "./gralora.ts";
 import hira from "./hira.ts";
 import hra from "./hra.ts";
 import ia3 from "./ia3.ts";
+import lily from "./lily.ts";
 import lnTuning from "./ln-tuning.ts";
 import loha from "./loha.ts";
 import lokr from "./lokr.ts";
@@ -51,6 +52,7 @@ export const adapters = [
   hira,
   hra,
   ia3,
+  lily,
   lnTuning,
   loha,
   lokr,

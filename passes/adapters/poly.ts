@@ -1,6 +1,6 @@
 /** Poly: an inventory of low-rank skills, mixed by a router for the task of each row. */
 import { z } from "zod";
-import { defineAdapter } from "../../src/adapt/define.ts";
+import { defineAdapter, type Noise } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform, uniform } from "../../src/adapt/initializers.ts";
 import { targetOptions } from "../../src/adapt/targets.ts";
 import type { Value } from "../../src/ir/value.ts";
@@ -61,9 +61,9 @@ export default defineAdapter({
       },
     };
   },
-  build: ({ site, x, y, params: { A, B, router }, options: o, field, b }) => {
+  build: ({ site, x, y, params: { A, B, router }, options: o, field, noise, b }) => {
     const tasks = field({ name: "task_ids", dtype: "int64", shape: [dimOf(x, 0)], below: o.n_tasks });
-    const weights = mixing(b, b.gather(router, tasks), o);
+    const weights = mixing(b, b.gather(router, tasks), o, noise);
     const down = b.reshape(mixed(b, weights, A, o), [-1, site.inFeatures, o.r]);
     // [batch, splits, r, out / splits] with the splits side by side.
     const up = b.reshape(b.transpose(mixed(b, weights, B, o), [0, 2, 1, 3]), [-1, o.r, site.outFeatures]);
@@ -72,9 +72,19 @@ export default defineAdapter({
   merge: "its update differs from task to task",
 });
 
-/** Weights of skills, [batch, splits, 1, skills], that sum to 1. */
-function mixing(b: OpBuilder, logits: Value, o: Options): Value {
-  const each = b.op("Sigmoid", [b.reshape(logits, [-1, o.n_splits, 1, o.n_skills])]);
+/** The distance from 0 and 1 that PyTorch keeps of uniform numbers before it takes their logits. */
+const margin = 2 ** -23;
+
+/**
+ * Weights of skills, [batch, splits, 1, skills], that sum to 1: sigmoids of the logits, to which training adds noise that makes
+ * them relaxed Bernoulli variables of temperature 1 (Maddison et al. 2017).
+ */
+function mixing(b: OpBuilder, logits: Value, o: Options, noise: Noise): Value {
+  const rows = b.reshape(logits, [-1, o.n_splits, 1, o.n_skills]);
+  const drawn = noise("uniform", rows);
+  const kept = drawn === undefined ? undefined : b.min(b.max(drawn, margin), 1 - margin);
+  const moved = kept === undefined ? rows : b.add(rows, b.sub(b.log(kept), b.log(b.sub(1, kept))));
+  const each = b.op("Sigmoid", [moved]);
   return b.div(each, b.add(b.reduceSum(each, [-1]), 1e-12));
 }
 

@@ -62,7 +62,7 @@ export default defineAdapter({
     const inner = b.mul(b.matmul(dropout(x, o.pvera_dropout), b.transpose(down, [1, 0])), params.lambdaD);
     const mean = b.slice(inner, { starts: [0], ends: [o.r], axes: [-1] });
     const variance = b.slice(inner, { starts: [o.r], ends: [2 * o.r], axes: [-1] });
-    const drawn = noise(mean);
+    const drawn = noise("normal", mean);
     const z = drawn === undefined ? mean : b.add(mean, b.mul(drawn, b.exp(b.mul(variance, 0.5))));
     return b.add(y, b.mul(b.matmul(z, b.transpose(up, [1, 0])), params.lambdaB));
   },

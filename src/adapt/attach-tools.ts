@@ -6,7 +6,7 @@ import { shapesConflict } from "../ir/shape.ts";
 import { formatType, tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
-import type { BatchField } from "./define.ts";
+import type { BatchField, Noise } from "./define.ts";
 
 /** What attaching needs beside sites and method. */
 export interface AttachOptions {
@@ -15,14 +15,14 @@ export interface AttachOptions {
   readonly seed: number;
   /** Builds dropout in the training graph; absent in every other, where dropout is the identity. */
   readonly dropout?: (b: OpBuilder, x: Value, p: number) => Value;
-  /** Builds normal random numbers in the shape of a value; absent where there are none. */
-  readonly noise?: (b: OpBuilder, like: Value) => Value;
+  /** Builds random numbers in the shape of a value; absent where there are none. */
+  readonly noise?: (b: OpBuilder, kind: "normal" | "uniform", like: Value) => Value;
 }
 
 export interface AttachTools {
   readonly b: OpBuilder;
   readonly dropout: (x: Value, p: number) => Value;
-  readonly noise: (like: Value) => Value | undefined;
+  readonly noise: Noise;
   readonly field: BatchField;
 }
 
@@ -30,7 +30,7 @@ export function toolsOf(b: OpBuilder, { dropout, noise }: AttachOptions): Attach
   return {
     b,
     dropout: (x, p) => (p > 0 && dropout !== undefined ? dropout(b, x, p) : x),
-    noise: (like) => noise?.(b, like),
+    noise: (kind, like) => noise?.(b, kind, like),
     field: batchField(b.graph),
   };
 }

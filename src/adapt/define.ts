@@ -71,14 +71,17 @@ export interface FieldSpec {
 /** Gives an input that the runner feeds from a field of the batch. */
 export type BatchField = (spec: FieldSpec) => Value;
 
+/** Standard normal numbers, or uniform ones in [0, 1). */
+export type Noise = (kind: "normal" | "uniform", like: Value) => Value | undefined;
+
 export interface BuildContext<O, K extends string, T extends SiteKind = SiteKind> extends SiteView<T> {
   readonly params: Readonly<Record<K, Value>>;
   readonly options: O;
   readonly b: OpBuilder;
   /** Element-wise dropout with probability `p` in the training graph; the identity in every other. */
   readonly dropout: (x: Value, p: number) => Value;
-  /** Standard normal numbers in the shape of `like` in the training graph, new in every step; undefined in every other. */
-  readonly noise: (like: Value) => Value | undefined;
+  /** Random numbers in the shape of `like` in the training graph, new in every step; undefined in every other. */
+  readonly noise: Noise;
   readonly field: BatchField;
 }
 

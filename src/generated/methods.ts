@@ -13,6 +13,7 @@ import graloraRecord from "../../passes/adapters/gralora.ts";
 import hiraRecord from "../../passes/adapters/hira.ts";
 import hraRecord from "../../passes/adapters/hra.ts";
 import ia3Record from "../../passes/adapters/ia3.ts";
+import lilyRecord from "../../passes/adapters/lily.ts";
 import lnTuningRecord from "../../passes/adapters/ln-tuning.ts";
 import lohaRecord from "../../passes/adapters/loha.ts";
 import lokrRecord from "../../passes/adapters/lokr.ts";
@@ -84,6 +85,9 @@ export const hra = methodFactory(hraRecord);
 
 /** IA3: learned factors on the outputs, or for feed-forward modules on the inputs, of frozen layers. */
 export const ia3 = methodFactory(ia3Record);
+
+/** Lily: low-rank updates whose second factors are mixed of a few that modules of one name share. */
+export const lily = methodFactory(lilyRecord);
 
 /** LN tuning: weights and biases of chosen layers, usually the norms, trained as they are. */
 export const lnTuning = methodFactory(lnTuningRecord);

@@ -20,16 +20,19 @@ export class Dropout {
     return b.mul(x, b.castLike(b.mul(kept, 1 / (1 - p)), x));
   }
 
+  /** Uniform numbers in [0, 1) in the shape of `like`. */
+  uniform(b: OpBuilder, like: Value): Value {
+    this.#streams += 1;
+    return b.castLike(uniformLike(b, like, seedInput(b.graph), this.#streams), like);
+  }
+
   /** Standard normal numbers in the shape of `like`, from two uniform ones each (Box and Muller 1958). */
   normal(b: OpBuilder, like: Value): Value {
-    const seed = seedInput(b.graph);
-    const [first, second] = [
-      uniformLike(b, like, seed, this.#streams + 1),
-      uniformLike(b, like, seed, this.#streams + 2),
-    ];
     this.#streams += 2;
-    const radius = b.sqrt(b.mul(b.log(b.sub(1, first)), -2));
-    return b.castLike(b.mul(radius, b.op("Cos", [b.mul(second, 2 * Math.PI)])), like);
+    const seed = seedInput(b.graph);
+    const radius = b.sqrt(b.mul(b.log(b.sub(1, uniformLike(b, like, seed, this.#streams - 1))), -2));
+    const turn = b.mul(uniformLike(b, like, seed, this.#streams), 2 * Math.PI);
+    return b.castLike(b.mul(radius, b.op("Cos", [turn])), like);
   }
 }
 

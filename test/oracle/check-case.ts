@@ -207,6 +207,7 @@ async function checkGradients(
     const plain = new Map([...aliases].map(([name, reported]) => [reported, name]));
     const wanted = [...expected].flatMap(([key, array]) => {
       const name = key.slice("grad.".length);
+      // A tensor that several modules share goes by any of their names.
       const own = grads.has(name) ? name : (plain.get(name) ?? name);
       return key.startsWith("grad.") ? [[own, array] as const] : [];
     });
