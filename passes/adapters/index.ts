@@ -21,6 +21,7 @@ import lora from "./lora.ts";
 import miss from "./miss.ts";
 import multitaskPromptTuning from "./multitask-prompt-tuning.ts";
 import oft from "./oft.ts";
+import osf from "./osf.ts";
 import pTuning from "./p-tuning.ts";
 import peanut from "./peanut.ts";
 import poly from "./poly.ts";
@@ -31,6 +32,7 @@ import randlora from "./randlora.ts";
 import road from "./road.ts";
 import shira from "./shira.ts";
 import supertuning from "./supertuning.ts";
+import tinylora from "./tinylora.ts";
 import trainableTokens from "./trainable-tokens.ts";
 import vblora from "./vblora.ts";
 import vera from "./vera.ts";
@@ -60,6 +62,7 @@ export const adapters = [
   miss,
   multitaskPromptTuning,
   oft,
+  osf,
   pTuning,
   peanut,
   poly,
@@ -70,6 +73,7 @@ export const adapters = [
   road,
   shira,
   supertuning,
+  tinylora,
   trainableTokens,
   vblora,
   vera,

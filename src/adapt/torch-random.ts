@@ -80,3 +80,29 @@ export function drawUniform(
   const width = Math.fround(to - from);
   return Float32Array.from({ length: count }, () => Math.fround(generator.uniform() * width) + from);
 }
+
+/**
+ * `torch.normal` with mean 0 in float32, of at least 16 elements: pairs of uniform numbers eight apart make two normal ones
+ * each (Box and Muller 1958); a rest of fewer than 16 is drawn anew with those before it.
+ */
+export function drawNormal(
+  generator: TorchGenerator,
+  count: number,
+  deviation: number,
+): Float32Array<ArrayBuffer> {
+  const values = Float32Array.from({ length: count }, () => generator.uniform());
+  const convert = (start: number): void => {
+    for (let i = start; i < start + 8; i++) {
+      const radius = Math.sqrt(-2 * Math.log(1 - (values[i] ?? 0)));
+      const angle = 2 * Math.PI * (values[i + 8] ?? 0);
+      values[i] = radius * Math.cos(angle) * deviation;
+      values[i + 8] = radius * Math.sin(angle) * deviation;
+    }
+  };
+  for (let start = 0; start + 16 <= count; start += 16) convert(start);
+  if (count % 16 !== 0) {
+    for (let i = count - 16; i < count; i++) values[i] = generator.uniform();
+    convert(count - 16);
+  }
+  return values;
+}

@@ -21,6 +21,7 @@ import loraRecord from "../../passes/adapters/lora.ts";
 import missRecord from "../../passes/adapters/miss.ts";
 import multitaskPromptTuningRecord from "../../passes/adapters/multitask-prompt-tuning.ts";
 import oftRecord from "../../passes/adapters/oft.ts";
+import osfRecord from "../../passes/adapters/osf.ts";
 import pTuningRecord from "../../passes/adapters/p-tuning.ts";
 import peanutRecord from "../../passes/adapters/peanut.ts";
 import polyRecord from "../../passes/adapters/poly.ts";
@@ -31,6 +32,7 @@ import randloraRecord from "../../passes/adapters/randlora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
 import shiraRecord from "../../passes/adapters/shira.ts";
 import supertuningRecord from "../../passes/adapters/supertuning.ts";
+import tinyloraRecord from "../../passes/adapters/tinylora.ts";
 import trainableTokensRecord from "../../passes/adapters/trainable-tokens.ts";
 import vbloraRecord from "../../passes/adapters/vblora.ts";
 import veraRecord from "../../passes/adapters/vera.ts";
@@ -110,6 +112,9 @@ export const multitaskPromptTuning = methodFactory(multitaskPromptTuningRecord);
 /** OFT: rotations of blocks of what a frozen layer reads. */
 export const oft = methodFactory(oftRecord);
 
+/** OSF: trains the small singular values of a frozen weight with their vectors, at right angles to the large ones. */
+export const osf = methodFactory(osfRecord);
+
 /** P-tuning: virtual tokens made by a small network, which is trained with them. */
 export const pTuning = methodFactory(pTuningRecord);
 
@@ -139,6 +144,9 @@ export const shira = methodFactory(shiraRecord);
 
 /** Super-Tuning: a sparse update at the largest elements of a frozen weight, with or without a low-rank one beside it. */
 export const supertuning = methodFactory(supertuningRecord);
+
+/** TinyLoRA: a frozen singular value decomposition between whose factors a few trained numbers mix random matrices. */
+export const tinylora = methodFactory(tinyloraRecord);
 
 /** Trainable tokens: chosen rows of a token table are trained, and those of the output layer that is tied to it. */
 export const trainableTokens = methodFactory(trainableTokensRecord);
