@@ -34,6 +34,7 @@ import shira from "./shira.ts";
 import supertuning from "./supertuning.ts";
 import tinylora from "./tinylora.ts";
 import trainableTokens from "./trainable-tokens.ts";
+import unilora from "./unilora.ts";
 import vblora from "./vblora.ts";
 import vera from "./vera.ts";
 import waveft from "./waveft.ts";
@@ -75,6 +76,7 @@ export const adapters = [
   supertuning,
   tinylora,
   trainableTokens,
+  unilora,
   vblora,
   vera,
   waveft,

@@ -28,7 +28,7 @@ export interface ParameterSpec {
   /** Whether the key stands in a checkpoint as it is, without the prefix that PEFT's wrappers give. */
   readonly bare?: boolean;
   /** Element type of an untrained tensor, float32 where absent; `init` gives whole numbers for the other. */
-  readonly dtype?: "float32" | "int32";
+  readonly dtype?: "float32" | "int32" | "int64";
   /** Group for optimizers that treat groups differently, such as LoRA+. */
   readonly group?: string;
 }
@@ -38,7 +38,7 @@ export interface DerivedStart {
   readonly from: (start: (name: string) => Float32Array) => Float32Array<ArrayBuffer>;
 }
 
-/** A starting value of whole numbers above those that float32 tells apart, for an untrained int32 tensor. */
+/** A starting value of whole numbers above those that float32 tells apart, for an untrained tensor of whole numbers. */
 export interface WholeStart {
   readonly whole: (shape: readonly number[], random: RandomStream) => Int32Array<ArrayBuffer>;
 }

@@ -82,15 +82,17 @@ function drawTensor(
   seed: number,
   startOf: (name: string) => Tensor,
 ): Tensor {
-  const compute = (): Uint8Array => new Uint8Array(elementsOf().buffer);
   const elementsOf = (): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> => {
     const random = new Random(seedFor(seed, key));
-    if (typeof init === "object" && "whole" in init) return init.whole(shape, random);
-    const values =
-      typeof init === "function"
-        ? init(shape, random)
-        : init.from((name) => Float32Array.from(fromTensor(startOf(name)).numbers));
-    return dtype === "int32" ? Int32Array.from(values) : values;
+    if (typeof init === "function") return init(shape, random);
+    return "whole" in init
+      ? init.whole(shape, random)
+      : init.from((name) => Float32Array.from(fromTensor(startOf(name)).numbers));
+  };
+  const compute = (): Uint8Array => {
+    const elements = elementsOf();
+    if (dtype === "int64") return new Uint8Array(BigInt64Array.from(Array.from(elements, BigInt)).buffer);
+    return new Uint8Array((dtype === "int32" ? Int32Array.from(elements) : elements).buffer);
   };
   return new Tensor(dtype, shape, { kind: "lazy", compute }, { name: key });
 }

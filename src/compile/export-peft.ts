@@ -12,9 +12,11 @@ export interface PeftExport {
   readonly adapter: BoundAdapter;
   /** PEFT's `task_type`; undefined where PEFT has none for the task. */
   readonly taskType: string | undefined;
-  /** Tensors of the adapter by key, float32 or int32; those that PEFT does not save are left out. */
+  /** Tensors of the adapter by key, float32, int32 or int64; those that PEFT does not save are left out. */
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
+
+const elementTypes = { float32: "F32", int32: "I32", int64: "I64" } as const;
 
 /** Version of PEFT whose layout the folder has. */
 const peftVersion = "0.21.2";
@@ -28,7 +30,7 @@ export async function writePeftFolder(
   const saved = [...tensors].filter(([key]) => isSavedKey(key));
   const entries = saved.map(([name, tensor]) => ({
     name,
-    dtype: tensor.dtype === "int32" ? ("I32" as const) : ("F32" as const),
+    dtype: elementTypes[tensor.dtype === "int32" || tensor.dtype === "int64" ? tensor.dtype : "float32"],
     shape: tensor.dims,
     data: () => tensor.bytes(),
   }));

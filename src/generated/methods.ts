@@ -34,6 +34,7 @@ import shiraRecord from "../../passes/adapters/shira.ts";
 import supertuningRecord from "../../passes/adapters/supertuning.ts";
 import tinyloraRecord from "../../passes/adapters/tinylora.ts";
 import trainableTokensRecord from "../../passes/adapters/trainable-tokens.ts";
+import uniloraRecord from "../../passes/adapters/unilora.ts";
 import vbloraRecord from "../../passes/adapters/vblora.ts";
 import veraRecord from "../../passes/adapters/vera.ts";
 import waveftRecord from "../../passes/adapters/waveft.ts";
@@ -150,6 +151,9 @@ export const tinylora = methodFactory(tinyloraRecord);
 
 /** Trainable tokens: chosen rows of a token table are trained, and those of the output layer that is tied to it. */
 export const trainableTokens = methodFactory(trainableTokensRecord);
+
+/** UniLoRA: low-rank factors of all modules filled from one short trained vector, each element at many random places. */
+export const unilora = methodFactory(uniloraRecord);
 
 /** VB-LoRA: low-rank factors whose pieces are mixtures of a few vectors from one trained bank of the whole model. */
 export const vblora = methodFactory(vbloraRecord);

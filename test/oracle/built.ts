@@ -60,6 +60,8 @@ const built: ReadonlySet<string> = new Set([
   "pvera",
   "pvera-unsaved",
   "vblora",
+  "unilora",
+  "unilora-indices",
   "osf",
   "tinylora",
   "tinylora-unsaved",
