@@ -27,6 +27,7 @@ import peanut from "./peanut.ts";
 import poly from "./poly.ts";
 import prefixTuning from "./prefix-tuning.ts";
 import promptTuning from "./prompt-tuning.ts";
+import psoft from "./psoft.ts";
 import pvera from "./pvera.ts";
 import randlora from "./randlora.ts";
 import road from "./road.ts";
@@ -69,6 +70,7 @@ export const adapters = [
   poly,
   prefixTuning,
   promptTuning,
+  psoft,
   pvera,
   randlora,
   road,

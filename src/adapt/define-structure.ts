@@ -210,6 +210,7 @@ function define<
         sites: [kind],
         identityAtStart: spec.identityAtStart(options),
         tied: false,
+        unportable: undefined,
         structure,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),
         parameters: (site) => keyed(spec.parameters?.(own(site), options) ?? {}),

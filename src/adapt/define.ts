@@ -158,6 +158,11 @@ export interface AdapterSpec<
    * then has the embedding's path in `tiedTo`.
    */
   readonly tied?: boolean;
+  /**
+   * Why neither PEFT nor we can go on from the adapter folders of the other, which lack tensors that each makes differently;
+   * absent: they can.
+   */
+  readonly unportable?: string;
 }
 
 /** A method with the names of its parameters erased: what shared code works with. */
@@ -183,6 +188,7 @@ export interface BoundAdapter {
   readonly sites: readonly AnySiteKind[];
   readonly identityAtStart: boolean;
   readonly tied: boolean;
+  readonly unportable: string | undefined;
   /** What a method of prompts or attention does beyond modules; undefined for all others. */
   readonly structure: Structure | undefined;
   /** Whether a site can be adapted; a reason where not, be it the kind. */
@@ -235,6 +241,7 @@ export function defineAdapter<
         sites,
         identityAtStart: spec.identityAtStart(options),
         tied: spec.tied ?? false,
+        unportable: spec.unportable,
         structure: undefined,
         checkpoint: () => ({}),
         restore: (tensors) => tensors,

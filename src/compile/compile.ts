@@ -1,5 +1,6 @@
 /** `compile`: from a model and a request to the four graphs of a training artifact. */
 import { bindOptimizer } from "../../passes/optimize.ts";
+import type { BoundAdapter } from "../adapt/define.ts";
 import { isSavedKey } from "../adapt/parameters.ts";
 import { findSites } from "../analysis/sites.ts";
 import type { Manifest } from "../artifact/manifest.ts";
@@ -82,7 +83,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const build = (training: boolean): Model => {
     const forward = cloneModel(prepared);
     runPasses(forward, [adaptStep(plan, settings, training)], watch);
-    if (start !== undefined) startFrom(forward.graph, start);
+    if (start !== undefined) startFrom(forward.graph, plan.adapter, start);
     runPasses(forward, [lossStep(plan), ...castSteps(settings)], watch);
     return forward;
   };
@@ -213,9 +214,16 @@ function updateModel(gradient: Model): Model {
 }
 
 /** Starts from an adapter's tensors: every parameter must be there, in the right shape. */
-function startFrom(graph: Graph, { file, tensors }: NonNullable<CompileOptions["adapter"]>): void {
+function startFrom(
+  graph: Graph,
+  { name, unportable }: BoundAdapter,
+  { file, tensors }: NonNullable<CompileOptions["adapter"]>,
+): void {
   const isStored = (value: Value): boolean => isSavedKey(roleFact(value, "key") ?? "");
-  const frozen = withRole([...graph.initializers], "frozen").filter(isStored);
+  const untrained = withRole([...graph.initializers], "frozen");
+  const frozen = untrained.filter(isStored);
+  if (unportable !== undefined && untrained.some((value) => !tensors.has(roleFact(value, "key") ?? "")))
+    throw adaptErrors.E_ADAPTER_UNPORTABLE(file, name, unportable);
   for (const param of [...withRole(graph.inputs, "param"), ...frozen]) {
     const key = roleFact(param, "key") ?? param.name;
     const tensor = tensors.get(key);

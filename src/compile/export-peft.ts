@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { isSavedKey } from "../adapt/parameters.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { writeSafetensors } from "../formats/safetensors-file.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -21,11 +22,13 @@ const elementTypes = { float32: "F32", int32: "I32", int64: "I64" } as const;
 /** Version of PEFT whose layout the folder has. */
 const peftVersion = "0.21.2";
 
-/** Writes both files, each whole or not at all. */
+/** Writes both files, each whole or not at all. @throws DiagnosticError `E_ADAPTER_UNPORTABLE`. */
 export async function writePeftFolder(
   folder: string,
   { adapter, taskType, tensors }: PeftExport,
 ): Promise<void> {
+  if (adapter.unportable !== undefined)
+    throw adaptErrors.E_ADAPTER_UNPORTABLE(folder, adapter.name, adapter.unportable);
   mkdirSync(folder, { recursive: true });
   const saved = [...tensors].filter(([key]) => isSavedKey(key));
   const entries = saved.map(([name, tensor]) => ({

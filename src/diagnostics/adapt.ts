@@ -103,6 +103,13 @@ export const adaptErrors = defineDiagnostics({
     got: near.length > 0 ? `nearest: ${listed(near)}` : "no similar key",
     next: "check that the adapter was made for this model and these targets",
   }),
+  E_ADAPTER_UNPORTABLE: (folder: string, method: string, reason: string) => ({
+    message: `adapter folders cannot carry ${method} between PEFT and here: ${reason}`,
+    place: folder,
+    expected: "a method whose folders hold all that its update depends on",
+    got: method,
+    next: "merge with `peft-compile merge`, or with PEFT's merge_and_unload there",
+  }),
   E_CHECKPOINT_UNSAVED: (file: string, key: string) => ({
     message: `the adapter file lacks "${key}", which such files never hold: they have what a trained network makes, not the network`,
     place: file,

@@ -27,6 +27,7 @@ import peanutRecord from "../../passes/adapters/peanut.ts";
 import polyRecord from "../../passes/adapters/poly.ts";
 import prefixTuningRecord from "../../passes/adapters/prefix-tuning.ts";
 import promptTuningRecord from "../../passes/adapters/prompt-tuning.ts";
+import psoftRecord from "../../passes/adapters/psoft.ts";
 import pveraRecord from "../../passes/adapters/pvera.ts";
 import randloraRecord from "../../passes/adapters/randlora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
@@ -130,6 +131,9 @@ export const prefixTuning = methodFactory(prefixTuningRecord);
 
 /** Prompt tuning: trained virtual tokens before the real ones. */
 export const promptTuning = methodFactory(promptTuningRecord);
+
+/** PSOFT: a rotation of the largest singular vectors of a frozen weight, with a factor before and behind it. */
+export const psoft = methodFactory(psoftRecord);
 
 /** PVeRA: VeRA with a random inner vector, whose mean and variance are projections of the input. */
 export const pvera = methodFactory(pveraRecord);

@@ -60,6 +60,8 @@ const built: ReadonlySet<string> = new Set([
   "pvera",
   "pvera-unsaved",
   "vblora",
+  "psoft",
+  "psoft-neumann",
   "unilora",
   "unilora-indices",
   "osf",

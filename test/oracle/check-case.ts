@@ -46,7 +46,11 @@ export async function checkCase(item: OracleCase): Promise<void> {
   const compiled = compileGraphs(model, request, {
     adapter: {
       file: peft.file,
-      tensors: new Map([...withAliases(peft.tensors, aliases), ...outsideCheckpoint(item)]),
+      tensors: new Map([
+        ...withAliases(peft.tensors, aliases),
+        ...outsideCheckpoint(item),
+        ...unportable(item),
+      ]),
     },
     // In evaluation mode PEFT has no dropout and no noise.
     still: record?.mode === "eval",
@@ -76,6 +80,13 @@ function savedModules(options: Readonly<Record<string, unknown>>): string[] {
 function outsideCheckpoint({ folder }: OracleCase): ReadonlyMap<string, Tensor> {
   const all = readTensors(join(folder, "expected.safetensors"));
   return new Map([...all].filter(([key]) => isOutsideCheckpoint(key)));
+}
+
+/** Untrained tensors that PEFT's files do not hold, where another library makes others: those that the set was made with. */
+function unportable({ folder, name }: OracleCase): ReadonlyMap<string, Tensor> {
+  if (!/^psoft/.test(name)) return new Map();
+  const all = readTensors(join(folder, "expected.safetensors"));
+  return new Map([...all].map(([key, tensor]) => [key.replace(/^frozen\./, "frozen.model."), tensor]));
 }
 
 function isOutsideCheckpoint(key: string): boolean {
