@@ -1,8 +1,17 @@
 /** If backwards: what branches read, results of several shapes, branches in branches and in loops. */
 import { describe, expect, test } from "vitest";
+import { differentiate } from "../../src/autodiff/differentiate.ts";
 import { makeGradient } from "../../src/compile/gradient.ts";
 import type { Node } from "../../src/ir/node.ts";
+import { verifyModel } from "../../src/ir/verify.ts";
+import { OpBuilder } from "../../src/ops/builder.ts";
+import { type Environment, evaluateGraph } from "../../src/ops/evaluate.ts";
+import { inferModel } from "../../src/ops/infer.ts";
+import { fromNumbers } from "../../src/ops/ndarray.ts";
+import { difference } from "../harness/compare.ts";
 import { gradientCase } from "../harness/gradient.ts";
+import { runModel } from "../harness/runtime.ts";
+import { runtimeTolerance } from "../harness/tolerance.ts";
 import { checkText } from "./check-text.ts";
 import { buildText, type TextCase } from "./text-case.ts";
 
@@ -155,5 +164,85 @@ describe("what is emitted", () => {
         {},
       ),
     ).toThrow(/Bernoulli/);
+  });
+});
+
+/** The model with the gradient of its results for gradients of ones, as the runtime computes both. */
+async function valuesAndGradient(spec: TextCase): Promise<readonly (readonly number[])[]> {
+  const built = buildText(spec);
+  const { graph } = built.model;
+  const [y] = graph.outputs;
+  if (y === undefined) throw new Error("the model has an output");
+  const b = new OpBuilder({ graph }, 20);
+  const [gradient] = differentiate(graph, [{ value: y, gradient: b.fillLike(y, 1) }], built.variables, 20);
+  if (gradient === undefined) throw new Error("there is a gradient");
+  graph.addOutput(gradient);
+  verifyModel(built.model);
+  const results = await runModel(built.model, built.feeds);
+  return results.map(({ numbers }) => Array.from(numbers));
+}
+
+describe("draws go back as they were drawn", () => {
+  const dropout = `ratio = Constant <value_float = 0.5> ()
+      yes = Constant <value = bool {1}> ()`;
+  const ones = new Array<number>(64).fill(1);
+
+  test("in a branch", async () => {
+    const [values, gradient] = await valuesAndGradient({
+      text: `f (bool c, float[n] x) => (float[n] y) {
+        ${dropout}
+        y = If (c) <
+          then_branch = a () => (float[n] p) { p = Dropout (x, ratio, yes) },
+          else_branch = b () => (float[n] q) { q = Sin (x) }
+        >
+      }`,
+      sizes: { n: 64 },
+      values: { c: [1], x: ones },
+    });
+    expect(new Set(values)).toEqual(new Set([0, 2]));
+    expect(gradient).toEqual(values);
+  });
+
+  test("in a loop, also where the draw grows", async () => {
+    const [values, gradient] = await valuesAndGradient({
+      text: `f (int64 count, float[n] x) => (float y) {
+        ${dropout}
+        z = Loop (count, , x) <
+          body = step (int64 i, bool go, s) => (bool on, next) {
+            on = Identity (go)
+            p = Dropout (s, ratio, yes)
+            next = Concat <axis = 0> (p, x)
+          }
+        >
+        y = ReduceSum <keepdims = 0> (z)
+      }`,
+      sizes: { n: 64 },
+      values: { count: [3], x: ones },
+    });
+    // The sum is linear in x, whose elements are all 1.
+    expect(gradient?.reduce((sum, each) => sum + each, 0)).toBeCloseTo(values?.[0] ?? 0, 3);
+    expect(new Set(gradient).size).toBeGreaterThan(2);
+  });
+});
+
+test("the gradient of a gradient model runs, with names of its own", async () => {
+  const { model, feeds } = buildText({ text: products, sizes: { n: 2 }, values: { c: [1] } });
+  const once = makeGradient(model, { wrt: ["x"] });
+  const twice = makeGradient(once.model, { of: [once.gradients.x ?? ""], wrt: ["x", "w"] });
+  expect(twice.gradients).toEqual({ x: "grad.grad.grad.x", w: "grad.w" });
+  verifyModel(twice.model);
+  const arrays = [...feeds.values()];
+  const y = fromNumbers("float32", [2, 3], [1, 2, 3, 4, 5, 6]);
+  const given: Environment = new Map();
+  twice.model.graph.inputs.forEach((input, at) => {
+    given.set(input, [...arrays, y, arrays[1] ?? y][at] ?? y);
+  });
+  inferModel(twice.model);
+  const wanted = evaluateGraph(twice.model.graph, given, { opset: 20 });
+  const got = await runModel(twice.model, given);
+  got.forEach((array, at) => {
+    const expected = wanted[at];
+    if (expected === undefined) throw new Error(`output ${at} is missing`);
+    expect(difference(array, expected, runtimeTolerance("float32"))).toBeUndefined();
   });
 });

@@ -73,10 +73,8 @@ describe("slices along an axis", () => {
 });
 
 describe("loops", () => {
-  checkText(
-    "a sequence that grows, joined after",
-    {
-      text: `f (int64 count, float[n] x, float[n] w) => (float[k, n] r) {
+  checkText("a sequence that grows, joined after", {
+    text: `f (int64 count, float[n] x, float[n] w) => (float[k, n] r) {
       none = SequenceEmpty ()
       y, s = Loop (count, , x, none) <
         body = step (int64 i, bool go, float[n] a, seq(float[n]) t) => (bool on, float[n] next, seq(float[n]) more) {
@@ -88,11 +86,9 @@ describe("loops", () => {
       >
       r = ConcatFromSequence <axis = 0, new_axis = 1> (s)
     }`,
-      sizes: { n: 2 },
-      values: { count: [3] },
-    },
-    { once: "the gradient by the sequence shrinks in each iteration, which reads it" },
-  );
+    sizes: { n: 2 },
+    values: { count: [3] },
+  });
 
   checkText(
     "a sequence from outside, read by the iteration",
@@ -161,6 +157,32 @@ describe("branches", () => {
     });
 });
 
+checkText(
+  "sequences that begin with something, added to at the end and at a place",
+  {
+    text: `f (int64 count, float[n] x, float[n] w) => (float[k, n] r, float[j, n] q) {
+    begun = SequenceConstruct (x, w)
+    y, s, t = Loop (count, , x, begun, begun) <
+      body = step (int64 i, bool go, float[n] a, seq(float[n]) c, seq(float[n]) d) => (bool on, float[n] next, seq(float[n]) more, seq(float[n]) other) {
+        on = Identity (go)
+        p = Mul (a, w)
+        next = Sin (p)
+        more = SequenceInsert (c, next)
+        one = Constant <value_int = 1> ()
+        other = SequenceInsert (d, p, one)
+      }
+    >
+    u = ConcatFromSequence <axis = 0, new_axis = 1> (s)
+    r = Sin (u)
+    v = ConcatFromSequence <axis = 0, new_axis = 1> (t)
+    q = Exp (v)
+  }`,
+    sizes: { n: 2 },
+    values: { count: [2] },
+  },
+  { once: "the gradient by the second sequence shrinks in each iteration, which reads it" },
+);
+
 test("a sequence that is carried and read is refused", () => {
   const { model, variables } = buildText({
     text: `f (int64 count, float[n] x) => (float[k, n] y) {
@@ -183,6 +205,8 @@ test("a sequence that is carried and read is refused", () => {
 });
 
 describe("SequenceMap", () => {
+  const once = "the sum of sequences that its gradient carries is read in each iteration";
+
   checkText(
     "over two sequences and a tensor",
     {
@@ -200,7 +224,7 @@ describe("SequenceMap", () => {
     }`,
       sizes: { n: 2 },
     },
-    { once: "the gradient by the sequence shrinks in each iteration, which reads it" },
+    { once },
   );
 
   checkText(
@@ -214,7 +238,7 @@ describe("SequenceMap", () => {
     }`,
       sizes: { n: 2 },
     },
-    { once: "the gradient by the sequence shrinks in each iteration, which reads it" },
+    { once },
   );
 });
 

@@ -8,6 +8,7 @@ import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
 import type { BodiesContext, BodiesGradient, Region } from "../record.ts";
 import { isDeterministic } from "../traits.ts";
+import { gradientOfStart, readAppended, splitAppended } from "./appended.ts";
 import { zeroCotangent } from "./cotangent.ts";
 import { LoopSaver } from "./loop-saver.ts";
 import { requireAttribute } from "./require-attribute.ts";
@@ -45,8 +46,9 @@ export function loopRegions(node: Node): Region[] {
  */
 export function reverseLoop(context: BodiesContext): BodiesGradient {
   const { node, grads, b } = context;
-  const [flow] = context.flows;
-  if (flow === undefined) throw new InternalError("a Loop has one body");
+  const [whole] = context.flows;
+  if (whole === undefined) throw new InternalError("a Loop has one body");
+  const { flow, appended } = splitAppended(context, whole);
   const { body, leaves } = flow.region;
   const gradOf = (output: number): Value | undefined => grads[leaves[output] ?? -1];
   const stacked = flow.stacked.map(gradOf);
@@ -63,7 +65,11 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
     return start !== undefined && haveOneShape(start, state);
   });
 
-  const reversed = reverseBody(context, flow);
+  const reversed = reverseBody(
+    context,
+    flow,
+    appended.map(({ added }) => added),
+  );
   const { graph, carried, inputs } = reversed;
   const captures = carrySums(reversed, b.opset);
   const go = graph.addInput({ name: "go", type: tensorType("bool", []) });
@@ -101,6 +107,11 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
     if (stack === undefined) throw new InternalError("a gradient of a Loop is missing");
     if (slice.isUsed) slice.replaceUses(inside.gather(stack, iteration, 0));
   });
+  reversed.inner.forEach((cotangent, at) => {
+    const sequence = appended[at];
+    if (sequence !== undefined && cotangent.isUsed)
+      cotangent.replaceUses(readAppended(sequence, inside, iteration));
+  });
   orderInputs(graph, [
     step,
     go,
@@ -115,6 +126,11 @@ export function reverseLoop(context: BodiesContext): BodiesGradient {
     const result = results[at];
     if (result !== undefined) operands.set(input, result);
   });
+  for (const sequence of appended) {
+    const start = node.input(sequence.input);
+    const gradient = start && gradientOfStart(sequence, start, b);
+    if (gradient !== undefined) operands.set(sequence.input, gradient);
+  }
   captures.forEach(({ captured }, at) => {
     const result = results[carried.length + at];
     if (result !== undefined) sums.set(captured, result);

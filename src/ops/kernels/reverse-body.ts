@@ -44,13 +44,19 @@ export interface ReversedBody {
   readonly carried: readonly { readonly after: Value; readonly before: Value }[];
   /** Cotangent of each stacked output in this iteration. */
   readonly stacked: readonly Value[];
+  /** Cotangents of the further values that were named. */
+  readonly inner: readonly Value[];
   /** Cotangent of each slice; undefined where nothing depends on it. */
   readonly slices: readonly (Value | undefined)[];
   readonly captures: readonly CapturePart[];
 }
 
-/** Copies the body of a flow and differentiates the copy. */
-export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlow): ReversedBody {
+/** Copies the body of a flow and differentiates the copy. Gradients may flow into further values of the body than its outputs. */
+export function reverseBody(
+  { b, differentiate }: BodiesContext,
+  flow: RegionFlow,
+  further: readonly Value[] = [],
+): ReversedBody {
   const copies: ValueMap = new Map();
   const graph = cloneGraph(flow.region.body, copies);
   const inputs = [...graph.inputs];
@@ -59,9 +65,12 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
     graph.addInput({ name: `grad.${value.name}`, type: cotangentType(value.type) });
   const after = flow.carried.map(({ output }) => cotangentOf(at(outputs, output)));
   const stacked = flow.stacked.map((output) => cotangentOf(at(outputs, output)));
+  const targets = further.map((value) => copies.get(value) ?? value);
+  const into = targets.map(cotangentOf);
   const found = differentiate(
     graph,
     [
+      ...targets.map((value, i) => ({ value, gradient: at(into, i) })),
       ...flow.carried.map(({ output }, i) => ({ value: at(outputs, output), gradient: at(after, i) })),
       ...flow.stacked.map((output, i) => ({ value: at(outputs, output), gradient: at(stacked, i) })),
     ],
@@ -86,6 +95,7 @@ export function reverseBody({ b, differentiate }: BodiesContext, flow: RegionFlo
       };
     }),
     stacked,
+    inner: into,
     slices: found.slice(slicesFrom, capturesFrom),
     captures: flow.captures.flatMap((captured, i) => {
       const part = found[capturesFrom + i];
