@@ -53,6 +53,28 @@ for (const axis of [0, 1, 2, -2, -3, -4]) {
     inputs,
   });
 }
+for (const axis of [1, -3]) {
+  const operands = (parts: number, length: OperandSpec | null = null) => [
+    { shape: [2, 3, 4, parts] },
+    length,
+    scalar(axis, false),
+  ];
+  checkOp(`axis ${axis} computed at run time`, { op: "DFT", inputs: operands(2) });
+  checkOp(`real, axis ${axis} and length computed at run time`, {
+    op: "DFT",
+    inputs: operands(1, scalar(5, false)),
+  });
+  checkOp(`one-sided, axis ${axis} computed at run time`, {
+    op: "DFT",
+    attributes: { onesided: 1 },
+    inputs: operands(1),
+  });
+  checkOp(`one-sided inverse, axis ${axis} computed at run time`, {
+    op: "DFT",
+    attributes: { onesided: 1, inverse: 1 },
+    inputs: operands(2),
+  });
+}
 checkOp("length computed at run time", {
   op: "DFT",
   attributes: { onesided: 1 },

@@ -10,6 +10,7 @@ import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import { contentOf } from "../kernels/content.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { hasItsBins, transform } from "../kernels/fourier.ts";
+import { countUp } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { shapeVector, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import { padZeros } from "../kernels/zero-pad.ts";
@@ -115,8 +116,8 @@ function inferTransform(
  * one each bin counts twice, but for those that are their own mirrors. The result is cut or padded to the length of the
  * operand.
  *
- * @throws DiagnosticError E_UNKNOWN_SIZE where the axis is not known, or whether a one-sided inverse of a given length
- * gets the bins of that length: the runtime reads others than ONNX says where not.
+ * @throws DiagnosticError E_UNKNOWN_SIZE where it is not known whether a one-sided inverse of a given length gets the bins
+ * of that length: the runtime reads others than ONNX says where not.
  */
 function transformGradient(
   b: OpBuilder,
@@ -126,36 +127,59 @@ function transformGradient(
   g: Value,
 ): Value {
   const [at] = axis === undefined ? [-2] : (knownIntegers(axis) ?? []);
-  if (at === undefined) throw operatorErrors.E_UNKNOWN_SIZE(node, "the axis of the transform");
-  const position = axisOf(node, at, rankOf(x));
+  const position = at === undefined ? undefined : axisOf(node, at, rankOf(x));
+  const place = position === undefined ? (axis ?? b.int(-2)) : b.int(position);
   const real = inverse !== 0 && onesided !== 0;
-  const size = b.dim(x, position);
+  const size = position === undefined ? b.gather(b.op("Shape", [x]), place) : b.dim(x, position);
   const whole = real ? b.mul(b.sub(size, 1), 2) : size;
   const count = length === undefined ? whole : scalarOf(b, length);
-  if (real && length !== undefined && !hasItsBins(dimOf(x, position), contentOf(length)?.[0]))
+  const bins = position === undefined ? unknownDim() : dimOf(x, position);
+  if (real && length !== undefined && !hasItsBins(bins, contentOf(length)?.[0]))
     throw operatorErrors.E_UNKNOWN_SIZE(
       node,
       "that its operand has the bins of the length that is asked for",
     );
   const attributes = { inverse: inverse === 0 ? 1 : 0, onesided: real ? 1 : 0 };
-  const turned = b.op("DFT", [g, count, b.int(position)], attributes);
+  const turned = b.op("DFT", [g, count, place], attributes);
   const factor = b.castLike(count, x);
   const scaled = inverse === 0 ? b.mul(turned, factor) : b.div(turned, factor);
+  if (real) return stateShape(b.mul(scaled, mirrorWeights(b, x, { position, place, size, count })), x);
   // A real signal takes the real part.
   const last = rankOf(x) - 1;
   const parts = shapeVector(b, [sizeAt(x, last)]);
-  const seen =
-    real || dimOf(x, last) === 2 ? scaled : b.op("Slice", [scaled, b.ints([0]), parts, b.ints([last])]);
-  if (!real) {
-    if (length === undefined) return stateShape(seen, x);
-    const missing = b.concat([b.ints([0]), b.unsqueeze(b.sub(size, count), [0])], 0);
-    return stateShape(padZeros(b, seen, missing, b.ints([position])), x);
-  }
+  const seen = dimOf(x, last) === 2 ? scaled : b.op("Slice", [scaled, b.ints([0]), parts, b.ints([last])]);
+  if (length === undefined) return stateShape(seen, x);
+  const missing = b.concat([b.ints([0]), b.unsqueeze(b.sub(size, count), [0])], 0);
+  return stateShape(padZeros(b, seen, missing, b.unsqueeze(place, [0])), x);
+}
+
+/** How often each bin counts in a real inverse: twice, but for those that are their own mirrors. */
+function mirrorWeights(
+  b: OpBuilder,
+  x: Value,
+  {
+    position,
+    place,
+    size,
+    count,
+  }: {
+    readonly position: number | undefined;
+    readonly place: Value;
+    readonly size: Value;
+    readonly count: Value;
+  },
+): Value {
   const bins = countTo(b, size);
   const own = b.or(b.equal(bins, 0), b.equal(b.mul(bins, 2), count));
   const weights = b.where(own, b.scalar(1, dtypeOf(x)), b.scalar(2, dtypeOf(x)));
-  const after = Array.from({ length: rankOf(x) - position - 1 }, (_, i) => i + 1);
-  return stateShape(b.mul(seen, b.unsqueeze(weights, after)), x);
+  const rank = rankOf(x);
+  if (position !== undefined)
+    return b.unsqueeze(
+      weights,
+      countUp(rank - position - 1).map((i) => i + 1),
+    );
+  const ones = b.ints(new Array<number>(rank).fill(1));
+  return b.reshape(weights, b.op("ScatterElements", [ones, b.unsqueeze(place, [0]), b.unsqueeze(size, [0])]));
 }
 
 /** Version 20 made an operand of the attribute `axis`, and changed its default from 1. */
