@@ -8,6 +8,7 @@ import { type Compiled, compileGraphs } from "../src/compile/compile.ts";
 import { Random } from "../src/data/random.ts";
 import { isFloat } from "../src/ir/dtype.ts";
 import type { Model } from "../src/ir/model.ts";
+import type { Node } from "../src/ir/node.ts";
 import { roleOf } from "../src/ir/role.ts";
 import { readModel } from "../src/onnx/read.ts";
 import { NDArray } from "../src/ops/ndarray.ts";
@@ -66,6 +67,24 @@ describe.each(files)("%s", (name, operators, smooth, sites) => {
     const found = new Set([...train.graph.allNodes()].map(({ op }) => op));
     for (const operator of operators) expect(found, operator).toContain(operator);
     expect(floatElements(train)).toBeLessThanOrEqual(floatElements(source) + 512);
+  });
+
+  it("dequantises weights once for forward and once for backward", () => {
+    const readersOf = ({ graph }: Model): Node[][] =>
+      [...graph.initializers]
+        .filter(({ initializer }) => initializer?.dims.length === 2)
+        .map(({ uses }) =>
+          [...uses].flatMap((use) =>
+            use.kind === "operand" && use.index === 0 && use.node.op === "DequantizeLinear" ? [use.node] : [],
+          ),
+        )
+        .filter((nodes) => nodes.length > 0);
+    const { grad, eval: forward } = compiled.graphs;
+    for (const nodes of readersOf(forward)) expect(nodes.length).toBe(1);
+    const twice = readersOf(grad).filter(({ length }) => length > 1);
+    if (name.endsWith("-qdq")) expect(twice.length).toBeGreaterThan(0);
+    // Each has one reader, after which its floats are free.
+    for (const nodes of twice) expect(nodes.map((node) => node.output().uses.size)).toEqual([1, 1]);
   });
 
   it("has the gradient of the model without rounding", async () => {

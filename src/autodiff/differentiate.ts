@@ -14,6 +14,7 @@ import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 import { activeOperands, activeValues, contributingNodes, lostQuantized, readsActive } from "./activity.ts";
 import { type BodiesNode, reverseBodies } from "./bodies.ts";
+import { dequantizeAgain } from "./dequantize-again.ts";
 import { expandActiveNodes } from "./expand.ts";
 import { describePath } from "./path.ts";
 import { unbroadcast } from "./unbroadcast.ts";
@@ -64,7 +65,9 @@ export function differentiate(
       propagateBodies({ node, grads, active, variables, b, differentiate: inBody }, adjoints);
     } else propagate(node, grads, operands, b, adjoints);
   }
-  return variables.map((variable) => adjoints.sum(variable));
+  const gradients = variables.map((variable) => adjoints.sum(variable));
+  dequantizeAgain(graph, last, opset);
+  return gradients;
 }
 
 /** Partial gradients of values that the walk has not reached yet. */
