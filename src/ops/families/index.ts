@@ -48,6 +48,7 @@ import * as mlMaps from "./ml-maps.ts";
 import * as mlSupportVectors from "./ml-support-vectors.ts";
 import * as mlTrees from "./ml-trees.ts";
 import * as multiHeadAttention from "./multi-head-attention.ts";
+import * as nGram from "./n-gram.ts";
 import * as nonMaxSuppression from "./non-max-suppression.ts";
 import * as optional from "./optional.ts";
 import * as packedWeights from "./packed-weights.ts";
@@ -75,6 +76,8 @@ import * as runtimeConv from "./runtime-conv.ts";
 import * as runtimeGates from "./runtime-gates.ts";
 import * as runtimeGroupNorm from "./runtime-group-norm.ts";
 import * as runtimeMatmul from "./runtime-matmul.ts";
+import * as runtimeMatrix from "./runtime-matrix.ts";
+import * as runtimeMovement from "./runtime-movement.ts";
 import * as runtimeOpaque from "./runtime-opaque.ts";
 import * as runtimeRotary from "./runtime-rotary.ts";
 import * as scan from "./scan.ts";
@@ -150,6 +153,7 @@ export const families = [
   mlSupportVectors,
   mlTrees,
   multiHeadAttention,
+  nGram,
   nonMaxSuppression,
   optional,
   packedWeights,
@@ -177,6 +181,8 @@ export const families = [
   runtimeGates,
   runtimeGroupNorm,
   runtimeMatmul,
+  runtimeMatrix,
+  runtimeMovement,
   runtimeOpaque,
   runtimeRotary,
   scan,
