@@ -16,7 +16,7 @@ export const Optional = defineOp({
     return [element && { kind: "optional", element }];
   },
   evaluate: ({ in: { x } }) => [x ?? new EmptyOptional()],
-  precision: "exact",
+  precision: "full",
   gradient: ({ grad }) => ({ x: () => grad.y }),
 });
 
@@ -28,7 +28,7 @@ export const OptionalGetElement = defineOp({
   attributes: {},
   infer: ({ in: { x } }) => [x.type?.kind === "optional" ? x.type.element : x.type],
   evaluate: ({ in: { x } }) => [x],
-  precision: "exact",
+  precision: "full",
   gradient: ({ grad }) => ({ x: () => grad.y }),
 });
 
@@ -42,6 +42,6 @@ export const OptionalHasElement = defineOp({
   evaluate: ({ in: { x } }) => [
     fromNumbers("bool", [], [x === undefined || x instanceof EmptyOptional ? 0 : 1]),
   ],
-  precision: "exact",
+  precision: "full",
   gradient: zero("whether something is there is a truth value"),
 });

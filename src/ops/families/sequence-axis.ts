@@ -32,7 +32,7 @@ export const ConcatFromSequence = defineOp({
     );
     return [concatenate(parts, at)];
   },
-  precision: "follow",
+  precision: "full",
   gradient: ({ in: { sequence }, attrs: { axis, new_axis }, grad, b }) => ({
     sequence: () => {
       if (new_axis === 1) return b.op("SplitToSequence", [grad.result], { axis, keepdims: 0 });
@@ -75,7 +75,7 @@ export const SplitToSequence = defineOp({
     });
     return [new SequenceArray(x.dtype, items)];
   },
-  precision: "follow",
+  precision: "full",
   gradient: ({ in: { split }, attrs: { axis, keepdims }, grad, b }) => ({
     x: () =>
       b.op("ConcatFromSequence", [grad.sequence], {

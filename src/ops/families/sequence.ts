@@ -1,4 +1,7 @@
-/** Sequences of tensors: made, read, changed and measured. Their gradients are sequences of the same length. */
+/**
+ * Sequences of tensors: made, read, changed and measured. Their gradients are sequences of the same length. Mixed
+ * precision keeps them in float32, since all their tensors have one type.
+ */
 
 import { dtypeFromCode } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/type.ts";
@@ -21,7 +24,7 @@ export const SequenceEmpty = defineOp({
   attributes: { dtype: int(1) },
   infer: ({ attrs }) => [sequenceType(tensorType(dtypeFromCode(attrs.dtype) ?? "float32"))],
   evaluate: ({ attrs }) => [new SequenceArray(dtypeFromCode(attrs.dtype) ?? "float32", [])],
-  precision: "exact",
+  precision: "full",
   gradient: zero("there is no operand, and the sequence is empty"),
 });
 
@@ -37,7 +40,7 @@ export const SequenceConstruct = defineOp({
     return [element?.kind === "tensor" ? sequenceType(element) : undefined];
   },
   evaluate: ({ in: { xs } }) => [new SequenceArray(xs[0]?.dtype ?? "float32", xs)],
-  precision: "exact",
+  precision: "full",
   gradient: ({ grad, b }) => ({ xs: (index) => b.op("SequenceAt", [grad.sequence, b.int(index)]) }),
 });
 
@@ -49,7 +52,7 @@ export const SequenceLength = defineOp({
   attributes: {},
   infer: () => [tensorType("int64", [])],
   evaluate: ({ in: { sequence } }) => [fromNumbers("int64", [], [itemsOf(sequence).length])],
-  precision: "exact",
+  precision: "full",
   gradient: zero("a length is a whole number"),
 });
 
@@ -64,7 +67,7 @@ export const SequenceAt = defineOp({
     const items = itemsOf(sequence);
     return [items[placeIn(items, position)] ?? null];
   },
-  precision: "exact",
+  precision: "full",
   // Zeros, but for the element that was read.
   gradient: ({ in: { sequence, position }, grad, b }) => ({
     sequence: () => {
@@ -91,7 +94,7 @@ export const SequenceInsert = defineOp({
     const at = position === undefined ? items.length : placeIn(items, position);
     return [new SequenceArray(tensor.dtype, items.toSpliced(at, 0, tensor))];
   },
-  precision: "exact",
+  precision: "full",
   // Before the place that counts from the end of what was shorter by one.
   gradient: ({ in: { position }, grad, b }) => {
     const place = (): Value => {
@@ -118,7 +121,7 @@ export const SequenceErase = defineOp({
     const at = position === undefined ? items.length - 1 : placeIn(items, position);
     return [new SequenceArray(sequence.dtype, items.toSpliced(at, 1))];
   },
-  precision: "exact",
+  precision: "full",
   gradient: ({ in: { sequence, position }, grad, b }) => ({
     sequence: () => {
       const erased = b.op("SequenceAt", [sequence, position ?? b.int(-1)]);
