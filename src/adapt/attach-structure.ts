@@ -164,6 +164,10 @@ function addUpdate(
   options: AttachOptions,
 ): void {
   const target = behindProjection ? projected(site).y : site.mixed;
+  if (!behindProjection && rankOf(site.mixed) !== 4) {
+    const found = "its result has batch and heads in one axis";
+    throw adaptErrors.E_ATTENTION_REFUSED("the method", site.path, found);
+  }
   const readers = new Set(target.uses);
   const b = builderAt(graph, firstReader(graph, target), options);
   const added = behindProjection ? b.reshape(b.transpose(value, [0, 2, 1, 3]), b.shape(target)) : value;

@@ -1,8 +1,9 @@
 /** Finds attention blocks by pattern: queries times keys, masks and scales, Softmax, times values. */
+import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
-import { canonicalAxes, type HeadTensor, isScalar, lengthOf, traceHeads } from "./head-tensor.ts";
+import { canonicalAxes, type HeadTensor, isScalar, lengthOf, openHeads, traceHeads } from "./head-tensor.ts";
 import { ModuleTree } from "./module-path.ts";
 import type { LinearSite, Site } from "./sites.ts";
 import type { PromptSite } from "./token-streams.ts";
@@ -59,12 +60,17 @@ export function findAttention(
   for (const site of sites) {
     if (site.kind === "linear") linear.set(site.y, site).set(site.node.output(), site);
   }
+  const influences = streams.map(({ tokens }) => influenceOf(tokens));
+  const last = (value: Value): number => influences.findLastIndex((each) => each.has(value));
+  // Attention across streams has queries of a later one than its keys.
+  const streamOf = ({ query, key }: Parts): PromptSite | undefined =>
+    last(query.value) === last(key.value) ? streams[last(key.value)] : undefined;
   const found: AttentionSite[] = [];
   const rejected: { node: string; reason: string }[] = [];
   for (const node of graph.nodes()) {
     const parts = partsOf(node);
     if (parts === undefined) continue;
-    const site = typeof parts === "string" ? parts : toSite(node, parts, tree, linear, streams);
+    const site = typeof parts === "string" ? parts : toSite(node, parts, tree, linear, streamOf(parts));
     if (typeof site === "string") rejected.push({ node: node.name, reason: site });
     else found.push(site);
   }
@@ -89,14 +95,14 @@ function partsOf(node: Node): Parts | string | undefined {
   const [query, key] = [scores.input(0), scores.input(1)];
   const value = mix.input(1);
   if (query === undefined || key === undefined || value === undefined) return "an operand is missing";
-  if (rank(query) !== 4 || rank(key) !== 4 || rank(value) !== 4)
+  const [q, k, v] = [
+    openHeads(query, canonicalAxes),
+    openHeads(key, ["batch", "heads", "dim", "sequence"]),
+    openHeads(value, canonicalAxes),
+  ];
+  if (q === undefined || k === undefined || v === undefined)
     return "its products are not over [batch, heads, sequence, head_dim]";
-  return {
-    query: traceHeads(query, canonicalAxes),
-    key: traceHeads(key, ["batch", "heads", "dim", "sequence"]),
-    value: traceHeads(value, canonicalAxes),
-    mixed: mix.output(),
-  };
+  return { query: q, key: k, value: v, mixed: mix.output() };
 }
 
 /** The operator of its own, with heads as an axis. */
@@ -132,6 +138,7 @@ function scoreOperand(node: Node): Value | undefined {
     case "Div":
     case "Sub":
     case "Clip":
+    case "Reshape":
       return node.input(0);
     case "Mul":
       return isScalar(node.input(0)) ? node.input(1) : node.input(0);
@@ -153,7 +160,7 @@ function scoreOperand(node: Node): Value | undefined {
 function leadsToProduct(operand: Value): boolean {
   const node = operand.producer;
   if (node === undefined) return false;
-  if (node.op === "MatMul") return rank(node.output()) === 4;
+  if (node.op === "MatMul") return (rank(node.output()) ?? 0) > 2;
   const next = scoreOperand(node);
   return next !== undefined && leadsToProduct(next);
 }
@@ -165,9 +172,7 @@ function mixOf(softmax: Node): Node | undefined {
     const readers: Node[] = [...value.uses].flatMap((use) => (use.kind === "operand" ? [use.node] : []));
     const product = readers.find((node) => node.op === "MatMul" && node.input(0) === value);
     if (product !== undefined) return product;
-    const next = readers.find(
-      ({ op }) => op === "Cast" || op === "Where" || op === "Identity" || op === "Dropout",
-    );
+    const next = readers.find(({ op }) => /^(Cast|Where|Identity|Dropout|Reshape)$/.test(op));
     if (next === undefined) return undefined;
     value = next.output();
   }
@@ -178,7 +183,7 @@ function toSite(
   { query, key, value, mixed }: Parts,
   tree: ModuleTree,
   linear: ReadonlyMap<Value, LinearSite>,
-  streams: readonly PromptSite[],
+  stream: PromptSite | undefined,
 ): AttentionSite | string {
   const heads = lengthOf(query, "heads");
   const keyHeads = lengthOf(key, "heads");
@@ -193,7 +198,7 @@ function toSite(
     return "numbers and sizes of its heads are not fixed";
   }
   if (lengthOf(value, "heads") !== keyHeads) return "keys and values have different numbers of heads";
-  const [ofQuery, ofKey, ofValue] = [query, key, value].map((part) => projectionOf(part.value, linear));
+  const [ofKey, ofValue] = [key, value].map((part) => projectionOf(part.value, linear));
   const output = outputOf(mixed, linear);
   const path = tree.pathOf(node) ?? commonParent(ofKey?.site.path, output?.path) ?? node.name;
   return {
@@ -208,7 +213,7 @@ function toSite(
     keyHeads,
     headDim,
     valueDim,
-    stream: streamOf(ofQuery, ofKey, streams),
+    stream,
     keyProjection: ofKey,
     valueProjection: ofValue,
     output,
@@ -216,14 +221,19 @@ function toSite(
   };
 }
 
-/** Stream that both projections read; the norm before them reads its residual path. */
-function streamOf(
-  query: Projection | undefined,
-  key: Projection | undefined,
-  streams: readonly PromptSite[],
-): PromptSite | undefined {
-  if (query === undefined || key === undefined) return undefined;
-  return streams.find(({ reach }) => reach.has(query.site.x) && reach.has(key.site.x));
+/** Every float value that depends on another one. */
+function influenceOf(from: Value): Set<Value> {
+  const reached = new Set([from]);
+  for (const value of reached) {
+    for (const use of value.uses) {
+      if (use.kind !== "operand") continue;
+      for (const output of use.node.outputs) {
+        const type = output?.tensorType;
+        if (output !== null && type !== undefined && isFloat(type.dtype)) reached.add(output);
+      }
+    }
+  }
+  return reached;
 }
 
 /** The linear module that makes a tensor, and which of its features, seen through movement and rotary angles. */

@@ -32,6 +32,34 @@ export function traceHeads(operand: Value, axes: readonly HeadAxis[]): HeadTenso
   return at;
 }
 
+/** The same for an operand of three axes, whose first counts batch and heads together; undefined where heads are no axis. */
+export function openHeads(operand: Value, axes: readonly HeadAxis[]): HeadTensor | undefined {
+  const rank = operand.tensorType?.shape?.length;
+  if (rank === 4) return traceHeads(operand, axes);
+  if (rank !== 3) return undefined;
+  let value = operand;
+  let [, , rows, columns] = axes;
+  for (
+    let node = value.producer;
+    node !== undefined && rows !== undefined && columns !== undefined;
+    node = value.producer
+  ) {
+    const data =
+      node.op === "Mul" || node.op === "Div" ? scaled(node, { value, axes })?.value : node.input(0);
+    if (data === undefined) return undefined;
+    const [merged, open] = [value.tensorType?.shape, data.tensorType?.shape];
+    if (node.op === "Reshape" && open?.length === 4 && merged?.length === 3) {
+      const keeps = same(open[2], merged[1]) && same(open[3], merged[2]);
+      return keeps ? traceHeads(data, ["batch", "heads", rows, columns]) : undefined;
+    }
+    if (node.op === "Transpose" && node.ints("perm", undefined)?.join() === "0,2,1")
+      [rows, columns] = [columns, rows];
+    else if (node.op !== "Cast" && node.op !== "Mul" && node.op !== "Div") return undefined;
+    value = data;
+  }
+  return undefined;
+}
+
 function backwards(at: HeadTensor): HeadTensor | undefined {
   const node = at.value.producer;
   const data = node?.input(0);

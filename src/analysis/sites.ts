@@ -303,7 +303,8 @@ function parameterAt(reader: Node, operand: number): SiteParameter | undefined {
 }
 
 function sitePath(tree: ModuleTree, node: Node, weight: Value, bias: Value | undefined): string {
-  const fromBias = bias === undefined ? undefined : parseParameterName(bias.name)?.module;
+  // Exporters store equal biases once, under the name of one of their modules.
+  const fromBias = bias?.uses.size === 1 ? parseParameterName(bias.name)?.module : undefined;
   const fromWeight = parseParameterName(weight.name)?.module;
   if (fromWeight === undefined && fromBias !== undefined) return fromBias;
   return tree.pathOfWeight(weight, node) ?? (weight.name || node.name);

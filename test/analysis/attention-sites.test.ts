@@ -108,6 +108,27 @@ describe("structure of small graphs", () => {
     expect(rejected.map(({ reason }) => reason)).toEqual(["no product of queries and keys makes its scores"]);
   });
 
+  it("opens heads that are counted with the batch in one axis", () => {
+    const { sites, rejected } =
+      parsed(`f (float[B,2,S,4] q, float[B,2,S,4] k, float[B,2,S,4] v) => (float[M,S,4] y)
+    <float scale = {0.5}> {
+      s = Shape <start = 2, end = 3> (q)
+      minus = Constant <value_ints = [-1]> ()
+      four = Constant <value_ints = [4]> ()
+      three = Concat <axis = 0> (minus, s, four)
+      a = Reshape (q, three)
+      b = Reshape (k, three)
+      c = Reshape (v, three)
+      t = Transpose <perm = [0, 2, 1]> (b)
+      raw = MatMul (a, t)
+      scores = Mul (raw, scale)
+      weights = Softmax <axis = -1> (scores)
+      y = MatMul (weights, c)
+    }`);
+    expect(rejected).toEqual([]);
+    expect(sites).toMatchObject([{ heads: 2, keyHeads: 2, headDim: 4, key: { value: { name: "k" } } }]);
+  });
+
   it("knows the operator of its own", () => {
     const { sites } = parsed(`<opset_import: ["" : 23]>
     f (float[1,4,S,8] q, float[1,2,S,8] k, float[1,2,S,8] v) => (float[1,4,S,8] y) {
