@@ -3,7 +3,7 @@ import { z } from "zod";
 import { attachTo } from "../src/adapt/attach.ts";
 import type { Adapter, BoundAdapter } from "../src/adapt/define.ts";
 import { bareKeyPrefix, keyPrefix } from "../src/adapt/parameters.ts";
-import { choosePlaces } from "../src/adapt/places.ts";
+import { allSites, choosePlaces } from "../src/adapt/places.ts";
 import { adapterNames, findAdapter } from "../src/adapt/registry.ts";
 import { findBaseParameters, trainBaseParameters } from "../src/adapt/saved.ts";
 import { basePath } from "../src/adapt/select.ts";
@@ -61,7 +61,7 @@ export default definePass({
         ? { dropout: (b, x, p) => dropout.apply(b, x, p), noise: (b, kind, like) => dropout[kind](b, like) }
         : {}),
     });
-    stat("sites", chosen.sites.length);
+    stat("sites", allSites(chosen).length);
     stat("parameters", countNew(model, before));
     return true;
   },

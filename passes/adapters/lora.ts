@@ -10,6 +10,7 @@ import type { OpBuilder } from "../../src/ops/builder.ts";
 import { orthogonalPair } from "./init/orthogonal.ts";
 import { applyDora, magnitudeSpec, mergeDora } from "./parts/dora.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
+import { tokenCompanions, tokenIndices } from "./parts/token-companion.ts";
 import { windowOf } from "./parts/window.ts";
 
 const options = z
@@ -44,6 +45,7 @@ const options = z
       .boolean()
       .default(false)
       .describe("learn the magnitude of each output apart from its direction (DoRA, arXiv:2402.09353)"),
+    trainable_token_indices: tokenIndices,
     lora_bias: z.boolean().default(false).describe("give B a trainable bias"),
     ...targetOptions,
   })
@@ -84,6 +86,7 @@ export default defineAdapter({
     r: matchPattern(o.rank_pattern, path) ?? o.r,
     lora_alpha: matchPattern(o.alpha_pattern, path) ?? o.lora_alpha,
   }),
+  companions: (o) => tokenCompanions(o.trainable_token_indices),
   identityAtStart: (o) => o.init_lora_weights !== false,
   parameters: (site, o): Record<string, ParameterSpec> => {
     const [a, b] = shapesOf(site, o.r);

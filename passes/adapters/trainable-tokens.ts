@@ -1,11 +1,10 @@
 /** Trainable tokens: chosen rows of a token table are trained, and those of the output layer that is tied to it. */
 import { z } from "zod";
-import { baseRows } from "../../src/adapt/base-weight.ts";
 import { defineAdapter } from "../../src/adapt/define.ts";
 import type { Initializer } from "../../src/adapt/initializers.ts";
 import { names } from "../../src/adapt/targets.ts";
 import { countElements } from "../../src/ir/shape.ts";
-import { mergeTokens, replaceTokens, tokenIds } from "./parts/replaced-tokens.ts";
+import { acceptsTokens, mergeTokens, replaceTokens, tokenIds, tokensSpec } from "./parts/replaced-tokens.ts";
 
 const options = z.strictObject({
   token_indices: tokenIds.default([]).describe("ids of the tokens whose embeddings are trained"),
@@ -33,20 +32,12 @@ export default defineAdapter({
   peftConfig: {},
   sites: ["embedding", "linear"],
   tied: true,
-  accepts: (site, o) => {
-    const rows = site.kind === "embedding" ? site.rows : site.outFeatures;
-    const wrong = o.token_indices.find((id) => id >= rows);
-    if (o.token_indices.length === 0) return "token_indices names no token";
-    return wrong === undefined ? true : `it has ${rows} rows, and none of token ${wrong}`;
-  },
+  accepts: (site, o) => acceptsTokens(site, o.token_indices),
   identityAtStart: (o) => o.init_weights,
-  parameters: (site, o) => ({
-    delta: {
-      key: "trainable_tokens_delta",
-      shape: [o.token_indices.length, site.kind === "embedding" ? site.width : site.inFeatures],
-      init: o.init_weights ? baseRows(site, o.token_indices) : uniformUnit,
-    },
-  }),
+  parameters: (site, o) => {
+    const spec = tokensSpec(site, o.token_indices);
+    return { delta: o.init_weights ? spec : { ...spec, init: uniformUnit } };
+  },
   build: ({ site, x, y, params: { delta }, options: o, b }) =>
     replaceTokens(b, { site, x, y, delta, ids: o.token_indices }),
   merge: ({ weight, params: { delta }, options: o, b }) => ({

@@ -21,6 +21,8 @@ import { basePath, ownerPath } from "./select.ts";
 export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, options: AttachOptions): void {
   if (places.kind === "modules") {
     attachAdapter(graph, adapter, places.sites, options);
+    for (const { adapter: companion, sites } of places.companions)
+      attachAdapter(graph, companion, sites, options);
     return;
   }
   const { method, sites, streams } = places;

@@ -211,6 +211,7 @@ function define<
         identityAtStart: spec.identityAtStart(options),
         tied: false,
         unportable: undefined,
+        companions: [],
         structure,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),
         parameters: (site) => keyed(spec.parameters?.(own(site), options) ?? {}),

@@ -163,6 +163,11 @@ export interface AdapterSpec<
    * absent: they can.
    */
   readonly unportable?: string;
+  /**
+   * Methods that options bring along, attached to modules of their own. Where their options name no targets, these are the table
+   * of the input's tokens.
+   */
+  readonly companions?: (options: z.output<S>) => readonly BoundAdapter[];
 }
 
 /** A method with the names of its parameters erased: what shared code works with. */
@@ -189,6 +194,7 @@ export interface BoundAdapter {
   readonly identityAtStart: boolean;
   readonly tied: boolean;
   readonly unportable: string | undefined;
+  readonly companions: readonly BoundAdapter[];
   /** What a method of prompts or attention does beyond modules; undefined for all others. */
   readonly structure: Structure | undefined;
   /** Whether a site can be adapted; a reason where not, be it the kind. */
@@ -242,6 +248,7 @@ export function defineAdapter<
         identityAtStart: spec.identityAtStart(options),
         tied: spec.tied ?? false,
         unportable: spec.unportable,
+        companions: spec.companions?.(options) ?? [],
         structure: undefined,
         checkpoint: () => ({}),
         restore: (tensors) => tensors,

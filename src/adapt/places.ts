@@ -1,18 +1,27 @@
 /** Chooses the places that a method changes: modules by name, or token streams and attention blocks by what they are. */
+import { z } from "zod";
 import { type AttentionSite, findAttention } from "../analysis/attention-sites.ts";
 import type { AnySite, Site } from "../analysis/sites.ts";
 import { linkTied } from "../analysis/tied-sites.ts";
 import { findStreams, type PromptSite } from "../analysis/token-streams.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { Share } from "./companions.ts";
 import type { BoundAdapter } from "./define.ts";
 import type { AttentionStructure, PromptStructure } from "./define-structure.ts";
 import { basePath, type SelectContext, selectSites } from "./select.ts";
-import type { TargetOptions } from "./targets.ts";
+import { type TargetOptions, targetOptions } from "./targets.ts";
+
+const targeting = z.looseObject(targetOptions);
 
 /** What a method is attached to. `streams` are all token streams of the model. */
 export type Places =
-  | { readonly kind: "modules"; readonly sites: readonly Site[]; readonly remarks: readonly string[] }
+  | {
+      readonly kind: "modules";
+      readonly sites: readonly Site[];
+      readonly remarks: readonly string[];
+      readonly companions: readonly Share[];
+    }
   | (Structural<PromptSite> & { readonly kind: "prompt"; readonly method: PromptStructure })
   | (Structural<AttentionSite> & { readonly kind: "attention"; readonly method: AttentionStructure });
 
@@ -37,7 +46,8 @@ export function choosePlaces(
   if (method === undefined) {
     const selection = selectSites(adapter, targets, context);
     const sites = adapter.tied ? withTied(selection.sites, context.sites) : selection.sites;
-    return { kind: "modules", ...selection, sites };
+    const companions = adapter.companions.map((each) => companionPlaces(graph, each, context));
+    return { kind: "modules", ...selection, sites, companions };
   }
   const { sites } = context;
   const streams = findStreams(graph, sites);
@@ -56,6 +66,28 @@ export function choosePlaces(
     throw adaptErrors.E_NO_ATTENTION(adapter.name, chosen === "" ? found : [String(chosen), ...found]);
   }
   return { kind: "attention", method, sites: chosen, streams, remarks: [] };
+}
+
+/** Places of a companion, by its own targets or else the table of the input's tokens. */
+function companionPlaces(graph: Graph, adapter: BoundAdapter, context: SelectContext): Share {
+  const given = targeting.parse(adapter.options);
+  const [table] = findStreams(graph, context.sites);
+  if (given.target_modules === null && table === undefined) {
+    const tables = context.sites.filter(({ kind }) => kind === "embedding").map(({ path }) => path);
+    throw adaptErrors.E_NO_PROMPT(adapter.name, tables);
+  }
+  const targets = {
+    ...given,
+    target_modules: given.target_modules ?? (table === undefined ? [] : [table.path]),
+  };
+  const { sites } = selectSites(adapter, targets, context);
+  return { adapter, sites: adapter.tied ? withTied(sites, context.sites) : sites };
+}
+
+/** Every site that is adapted, be it by a companion. */
+export function allSites(places: Places): readonly AnySite[] {
+  if (places.kind !== "modules") return places.sites;
+  return [...places.sites, ...places.companions.flatMap(({ sites }) => sites)];
 }
 
 /** The chosen sites and the output layers tied to them, in execution order. */

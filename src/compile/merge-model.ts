@@ -1,12 +1,12 @@
 /** The plain inference model with a trained adapter inside: the source's own graph with other weights. */
 
+import { type Share, sharesOf } from "../adapt/companions.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { notWeights } from "../adapt/define-structure.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
 import { findBaseParameters } from "../adapt/saved.ts";
 import { basePath, ownerPath } from "../adapt/select.ts";
 import { findSites, type Site } from "../analysis/sites.ts";
-import { linkTied } from "../analysis/tied-sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { cloneModel } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -102,22 +102,25 @@ function findMissing(
   sites: readonly Site[],
   { adapter, paths, tensors }: MergeRequest,
 ): string | undefined {
-  const chosen = adaptedSites(sites, paths);
-  const adapted = adapter.tied ? linkTied(chosen) : chosen;
+  const adapted = adaptedSites(sites, paths);
   const found = new Set(adapted.map(basePath));
   const path = paths.find((each) => !found.has(each));
   if (path !== undefined) return path;
-  const added = new Set([
-    ...Object.values(adapter.shared(adapted)).map((spec) => keyOf(spec, undefined)),
-    ...adapted.flatMap((site) =>
-      Object.values(adapter.parameters(site, adapted)).map((spec) => keyOf(spec, ownerPath(site))),
-    ),
-  ]);
+  const added = new Set(sharesOf(adapter, adapted, tensors).flatMap(keysOf));
   const base = new Set(findBaseParameters(graph, sites).map(({ module, name }) => `${module}.${name}`));
   const trained = [...tensors.keys()].filter((key) => key.startsWith(keyPrefix) && !added.has(key));
   return trained
     .map((key) => key.slice(keyPrefix.length).replace(/\.base_layer\.(?=[^.]*$)/, "."))
     .find((name) => !base.has(name));
+}
+
+function keysOf({ adapter, sites }: Share): string[] {
+  return [
+    ...Object.values(adapter.shared(sites)).map((spec) => keyOf(spec, undefined)),
+    ...sites.flatMap((site) =>
+      Object.values(adapter.parameters(site, sites)).map((spec) => keyOf(spec, ownerPath(site))),
+    ),
+  ];
 }
 
 function adaptedSites(sites: readonly Site[], paths: readonly string[]): Site[] {

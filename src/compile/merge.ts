@@ -1,11 +1,11 @@
 /** Folds adapters into the weights of the original model, which keeps its graph, opset and precision. */
 
+import { sharesOf } from "../adapt/companions.ts";
 import type { BoundAdapter, ParameterSpec } from "../adapt/define.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
 import { type BaseParameter, findBaseParameters } from "../adapt/saved.ts";
 import { basePath, ownerPath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
-import { linkTied } from "../analysis/tied-sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { isFloat } from "../ir/dtype.ts";
@@ -38,14 +38,15 @@ export function mergeJobs(
   opset: number,
 ): MergeJob[] {
   const seen = new Set<string>();
-  const shared = keysOf(adapter.shared(sites), undefined);
-  const linked = adapter.tied ? linkTied(sites) : sites;
-  return linked.flatMap((site) => {
-    const path = basePath(site);
-    if (seen.has(path)) return [];
-    seen.add(path);
-    const own = keysOf(adapter.parameters(site, linked), ownerPath(site));
-    return [mergeJob(adapter, site, [...shared, ...own], tensors, opset)];
+  return sharesOf(adapter, sites, tensors).flatMap(({ adapter: owner, sites: linked }) => {
+    const shared = keysOf(owner.shared(linked), undefined);
+    return linked.flatMap((site) => {
+      const path = basePath(site);
+      if (seen.has(path)) return [];
+      seen.add(path);
+      const own = keysOf(owner.parameters(site, linked), ownerPath(site));
+      return [mergeJob(owner, site, [...shared, ...own], tensors, opset)];
+    });
   });
 }
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { bindAdapter, requireAdapter } from "../../passes/adapt.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
-import { choosePlaces } from "../adapt/places.ts";
+import { allSites, choosePlaces } from "../adapt/places.ts";
 import { basePath } from "../adapt/select.ts";
 import { isAllLinear, targetOptions } from "../adapt/targets.ts";
 import { type AnySite, findHead, findSites, type Site } from "../analysis/sites.ts";
@@ -73,7 +73,7 @@ export function planTraining(model: Model, settings: CompileSettings): TrainingP
     maxPositions: positionsLeft(positionRows(sites), adapter),
     methodOptions,
     adapter,
-    sites: places.sites,
+    sites: allSites(places),
     saved: targets.modules_to_save ?? [],
   };
 }

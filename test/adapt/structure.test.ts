@@ -169,3 +169,19 @@ describe("adaption prompts", () => {
     expect(plan.adapter.identityAtStart).toBe(true);
   });
 });
+
+describe("tokens trained beside LoRA", () => {
+  const head = `f (int64[B,S] ids) => (float[B,S,3] logits)
+  <float[3,2] "tok.weight" = {1, 2, 3, 4, 5, 6}, float[2,3] "head.weight" = {1, 3, 5, 2, 4, 7}> {
+    e = Gather ("tok.weight", ids)
+    logits = MatMul (e, "head.weight")
+  }`;
+  it.each([[[1]], [{ tok: [1] }]])("are those of the input's table or of a named one: %j", (indices) => {
+    const { plan, parameterKeys } = compileGraphs(
+      parseModel(head),
+      request("lora", { r: 1, target_modules: ["head"], trainable_token_indices: indices }),
+    );
+    expect(plan.sites.map(({ path }) => path)).toEqual(["head", "tok"]);
+    expect([...parameterKeys]).toContain("base_model.model.tok.token_adapter.trainable_tokens_delta");
+  });
+});

@@ -95,6 +95,7 @@ const built: ReadonlySet<string> = new Set([
   "adaption_prompt",
   "poly",
   "trainable_tokens",
+  "lora-trainable-tokens",
   "trainable_tokens-tied",
   "c3a",
   "oft",

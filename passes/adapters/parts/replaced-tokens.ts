@@ -1,18 +1,35 @@
 /** Rows of a token table that are replaced by trained ones, in what the table's readers yield. */
 import { z } from "zod";
-import type { SiteOf } from "../../../src/adapt/define.ts";
+import { baseRows } from "../../../src/adapt/base-weight.ts";
+import type { ParameterSpec, SiteOf } from "../../../src/adapt/define.ts";
 import { int64Tensor } from "../../../src/ir/constant.ts";
 import type { Value } from "../../../src/ir/value.ts";
 import type { OpBuilder } from "../../../src/ops/builder.ts";
+
+type TokenSite = SiteOf<"embedding" | "linear">;
 
 /** Ids of tokens, each once. */
 export const tokenIds = z
   .array(z.int().nonnegative())
   .refine((ids) => new Set(ids).size === ids.length, "expected each token once");
 
+/** Why the ids do not fit a table, or true. */
+export function acceptsTokens(site: TokenSite, ids: readonly number[]): true | string {
+  const rows = site.kind === "embedding" ? site.rows : site.outFeatures;
+  const wrong = ids.find((id) => id >= rows);
+  if (ids.length === 0) return "no token is named";
+  return wrong === undefined ? true : `it has ${rows} rows, and none of token ${wrong}`;
+}
+
+/** Trained rows [n, width] of the ids, starting at those of the table. */
+export function tokensSpec(site: TokenSite, ids: readonly number[], prefix = ""): ParameterSpec {
+  const width = site.kind === "embedding" ? site.width : site.inFeatures;
+  return { key: `${prefix}trainable_tokens_delta`, shape: [ids.length, width], init: baseRows(site, ids) };
+}
+
 /** Where tokens are replaced: the reader of the table, what it reads and yields, and the trained rows [n, width] of the ids. */
 export interface ReplacedTokens {
-  readonly site: SiteOf<"embedding" | "linear">;
+  readonly site: TokenSite;
   readonly x: Value;
   readonly y: Value;
   readonly delta: Value;
