@@ -31,6 +31,13 @@ export const operatorErrors = defineDiagnostics({
     got,
     next: "correct the operand in the model, or the shape of what it is given",
   }),
+  E_OPERATOR_COUNT: (node: OperatorNode, what: string, most: number, got: number) => ({
+    message: `${describe(node)} has more ${what} than its operator takes`,
+    place: describe(node),
+    expected: `at most ${most}`,
+    got: String(got),
+    next: "check the model with onnx.checker, and correct the node",
+  }),
   E_RANDOM_BODY: (node: OperatorNode, inner: OperatorNode) => ({
     message: `${describe(inner)} draws random numbers in a body of ${describe(node)}, whose gradient would need the same draw again`,
     place: describe(node),

@@ -1,5 +1,5 @@
 /** Constant folding by the reference evaluator: which nodes may be computed ahead, and what takes their place. */
-import { InternalError } from "../diagnostics/define.ts";
+import { DiagnosticError, InternalError } from "../diagnostics/define.ts";
 import { constantOf, smallIntegers } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
@@ -126,7 +126,8 @@ export class Folder {
       const arrays = operands.map((tensor) => (tensor === undefined ? undefined : fromTensor(tensor)));
       results = evaluateNode(node, arrays, { opset: this.#opset });
     } catch (error) {
-      if (!(error instanceof InternalError)) throw error;
+      // The operands do not fit each other: what the runtime says of the node is better than a crash here.
+      if (error instanceof DiagnosticError || !(error instanceof Error)) throw error;
       this.#listener.remark(`${node.op} "${node.name}" is constant but was not computed: ${error.message}`);
       return undefined;
     }
