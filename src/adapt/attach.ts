@@ -1,7 +1,7 @@
 /** Rewrites sites into adapter-augmented subgraphs: the part of `adapt` that is the same for every method. */
 
 import { dequantizedIn } from "../analysis/quantized-weight.ts";
-import type { AnySite, Site } from "../analysis/sites.ts";
+import type { AnySite, Site, SiteParameter } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -103,13 +103,22 @@ function attachToSite(
 /** The weight as PyTorch lays it out, through a Transpose where the file stores it the other way. */
 function torchWeight(b: OpBuilder, { weight }: Site): Value {
   const stored = weight.quantized === undefined ? weight.value : dequantizedIn(b, weight.quantized);
-  return weight.storedAs === "torch" ? stored : b.transpose(stored, [1, 0]);
+  const whole = weight.storedAs === "torch" ? stored : b.transpose(stored, [1, 0]);
+  return rowsOf(b, whole, weight.rows);
+}
+
+function rowsOf(b: OpBuilder, whole: Value, rows: SiteParameter["rows"]): Value {
+  if (rows === undefined) return whole;
+  return b.slice(whole, { starts: [rows.start], ends: [rows.start + rows.size], axes: [0] });
 }
 
 /** A second copy of the site's nodes, from its input to its biased output, on another input or with other weights. */
 function applyBase(b: OpBuilder, site: Site, x: Value, weights: Merged): Value {
-  if (weights.weight !== undefined && site.weight.quantized?.readByOperator === true)
+  const { quantized, rows } = site.weight;
+  if (weights.weight !== undefined && (quantized?.readByOperator === true || rows !== undefined))
     return applyFloat(b, site, x, { ...weights, weight: weights.weight });
+  if (weights.bias !== undefined && rows !== undefined)
+    return applyFloat(b, site, x, { ...weights, weight: torchWeight(b, site) });
   const map = new Map<Value, Value>([[site.x, x]]);
   for (const node of nodesOf(site)) {
     const copy = cloneNode(node, map);
@@ -125,7 +134,7 @@ function applyBase(b: OpBuilder, site: Site, x: Value, weights: Merged): Value {
 
 /** The nodes from what a site reads to what it yields, in order. */
 function nodesOf({ node, x, y, weight }: Site): Node[] {
-  if (weight.quantized?.readByOperator !== true)
+  if (weight.quantized?.readByOperator !== true && weight.rows === undefined)
     return y.producer === undefined || y.producer === node ? [node] : [node, y.producer];
   const nodes: Node[] = [];
   const visit = (value: Value | null): boolean => {
@@ -142,14 +151,15 @@ function nodesOf({ node, x, y, weight }: Site): Node[] {
   return nodes;
 }
 
-/** The site with float weights, where its own operator reads quantised ones. */
+/** The site with weights of its own, where its operator reads quantised ones, or those of several modules. */
 function applyFloat(
   b: OpBuilder,
   site: Site,
   x: Value,
   { weight, bias }: Merged & { readonly weight: Value },
 ): Value {
-  const added = bias ?? site.bias?.reader.input(site.bias.operand);
+  const own = site.bias?.reader.input(site.bias.operand);
+  const added = bias ?? (own === undefined ? undefined : rowsOf(b, own, site.bias?.rows));
   const { node } = site;
   switch (site.kind) {
     case "linear": {

@@ -42,7 +42,8 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
       ["weight", site.weight],
       ["bias", site.bias],
     ] as const) {
-      if (part === undefined) continue;
+      // What several modules share is a parameter of the module that the file names.
+      if (part === undefined || part.rows !== undefined) continue;
       const use = part.reader.useAt(part.operand);
       if (use === undefined) throw new InternalError(`site "${site.path}" does not read its ${name}`);
       const storedAs = isConv1d(site) && name === "weight" ? "torch" : part.storedAs;

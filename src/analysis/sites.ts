@@ -8,6 +8,7 @@ import { opOf } from "../ops/registry.ts";
 import type { AttentionSite } from "./attention-sites.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
 import { normSite } from "./norm-site.ts";
+import { unpackSite } from "./packed-sites.ts";
 import { quantizedSite } from "./quantized-site.ts";
 import { dequantizedByNode, type QuantizedWeight } from "./quantized-weight.ts";
 import type { PromptSite } from "./token-streams.ts";
@@ -22,6 +23,8 @@ export interface SiteParameter {
   /** Node and operand position that read the parameter, after the Transposes in between. */
   readonly reader: Node;
   readonly operand: number;
+  /** Rows, in PyTorch's layout, where the initializer holds several modules; left out where it is this module's alone. */
+  readonly rows?: { readonly start: number; readonly size: number };
   /** What the initializer's numbers mean; left out where they are the weight themselves. */
   readonly quantized?: QuantizedWeight | undefined;
 }
@@ -98,10 +101,12 @@ export function findSites(graph: Graph): Site[] {
       embeddingSite(node, tree) ??
       normSite(node, tree);
     if (site === undefined) continue;
-    // A shared module is called more than once: each further call is a site of its own behind the first.
-    const count = taken.get(site.path) ?? 0;
-    taken.set(site.path, count + 1);
-    sites.push(count === 0 ? site : { ...site, path: `${site.path}#${count}` });
+    for (const each of site.kind === "linear" ? unpackSite(site) : [site]) {
+      // A shared module is called more than once: each further call is a site of its own behind the first.
+      const count = taken.get(each.path) ?? 0;
+      taken.set(each.path, count + 1);
+      sites.push(count === 0 ? each : { ...each, path: `${each.path}#${count}` });
+    }
   }
   return sites;
 }

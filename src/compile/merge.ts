@@ -17,6 +17,7 @@ import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { convertTensor } from "./convert-tensor.ts";
+import { PackedWeights, rowsOf } from "./packed-weights.ts";
 
 /** A small graph that computes the merged weights of one site, and where its results go. */
 export interface MergeJob {
@@ -109,7 +110,8 @@ function torchTensor(part: SiteParameter, tensors: ReadonlyMap<string, Tensor>, 
   if (trained !== undefined) return trained;
   const tensor = part.value.initializer;
   if (tensor === undefined) throw new InternalError(`"${part.value.name}" has no data`);
-  return part.storedAs === "transposed" ? transposedTensor(tensor) : tensor;
+  const whole = part.storedAs === "transposed" ? transposedTensor(tensor) : tensor;
+  return part.rows === undefined ? whole : rowsOf(whole, part.rows);
 }
 
 /** A new value of a base parameter, in PyTorch's layout. */
@@ -135,19 +137,26 @@ export function newWeights(
       tensors.get(`${keyPrefix}${module}.base_layer.${parameter}`);
     if (trained !== undefined) changes.set(name, trained);
   }
+  const packed = new PackedWeights();
   for (const [site, outputs] of results) {
     for (const [name, tensor] of outputs) {
+      const part = name === "bias" ? site.bias : site.weight;
+      if (part?.rows !== undefined) {
+        packed.add(part, part.rows, tensor);
+        continue;
+      }
       // A Conv1D's own layout is (in, out), while jobs yield (out, in).
       const own =
         site.kind === "linear" && site.conv1d && name === "weight" ? transposedTensor(tensor) : tensor;
       changes.set(`${basePath(site)}.${name}`, own);
     }
   }
-  return [...changes].map(([name, tensor]) => {
+  const whole = [...changes].map(([name, tensor]): NewWeight => {
     const parameter = byName.get(name);
     if (parameter === undefined) throw new InternalError(`parameter "${name}" is not in the model`);
     return { parameter, tensor };
   });
+  return [...whole, ...packed.all()];
 }
 
 /**

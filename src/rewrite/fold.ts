@@ -121,9 +121,9 @@ export class Folder {
   }
 
   #evaluate(node: Node, operands: readonly (Tensor | undefined)[]): readonly (Tensor | null)[] | undefined {
+    const arrays = operands.map((tensor) => (tensor === undefined ? undefined : fromTensor(tensor)));
     let results: readonly (NDArray | null)[] | undefined;
     try {
-      const arrays = operands.map((tensor) => (tensor === undefined ? undefined : fromTensor(tensor)));
       results = evaluateNode(node, arrays, { opset: this.#opset });
     } catch (error) {
       // The operands do not fit each other: what the runtime says of the node is better than a crash here.

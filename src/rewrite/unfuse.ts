@@ -13,6 +13,7 @@ import { OpBuilder } from "../ops/builder.ts";
 import { expandNode } from "../ops/expand-node.ts";
 import { opOf } from "../ops/registry.ts";
 import { rootKey } from "./rule.ts";
+import { splitPackedQuery } from "./split-packed-query.ts";
 import { type PackedPart, plainName, splitAttention, vectorPart } from "./unpack-attention.ts";
 
 /** What was taken apart. */
@@ -90,6 +91,7 @@ const fused: Readonly<Record<string, Unfuse>> = {
   "com.microsoft.EmbedLayerNormalization": table,
   "com.microsoft.Attention": splitAttention,
   "com.microsoft.MultiHeadAttention": headBiases,
+  "com.microsoft.GroupQueryAttention": splitPackedQuery,
 };
 
 /** Whether a graph holds nodes that may hide modules; then its modules are those of its unfused form. */

@@ -7,9 +7,7 @@ import { Node } from "../ir/node.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode, setConstantFacts } from "../ops/infer.ts";
 import { opOf } from "../ops/registry.ts";
-import { schemaVersions } from "../ops/schema-versions.ts";
-import { isStandard } from "../ops/traits.ts";
-import { upgradesBetween, versionAt } from "../ops/versions.ts";
+import { upgradesBetween } from "../ops/versions.ts";
 
 /** The first IR version that knows each opset, newest first (ONNX Versioning.md). */
 const irVersions = [
@@ -39,8 +37,7 @@ export type Origin = number | ((node: Node) => number);
  * Upgrades every node of a graph and its bodies, inferring types on the way, since some upgrades ask for ranks.
  *
  * @returns how many upgrades were made.
- * @throws DiagnosticError E_NO_UPGRADE for a node whose operator changed and has no record, or whose upgrade needs
- * what is not known.
+ * @throws DiagnosticError E_NO_UPGRADE for a node whose upgrade needs what is not known.
  */
 export function upgradeGraph(graph: Graph, from: Origin, to: number): number {
   for (const value of graph.initializers) setConstantFacts(value);
@@ -75,7 +72,6 @@ function upgradeNode(node: Node, from: number, to: number): number {
   const { graph } = node;
   if (graph === undefined) throw new InternalError(`${node.op} "${node.name}" is upgraded outside any graph`);
   const op = opOf(node);
-  if (op === undefined) refuseChanged(node, from, to);
   const [version] = op === undefined || op.domain !== "" ? [] : upgradesBetween(op, from, to);
   if (op === undefined || version === undefined) {
     inferNode(node, to);
@@ -97,13 +93,4 @@ function upgradeNode(node: Node, from: number, to: number): number {
     written.push(at);
   for (const each of written) count += upgradeNode(each, version, to);
   return count;
-}
-
-/** An operator without a record stays as it is where its schema did not change, or is none of ONNX. */
-function refuseChanged(node: Node, from: number, to: number): void {
-  const versions = isStandard(node.domain) ? schemaVersions(node.op) : undefined;
-  if (versions === undefined) return;
-  const [old, current] = [versionAt(versions, from), versionAt(versions, to)];
-  if (old !== current)
-    throw passErrors.E_NO_UPGRADE(node, from, to, `version ${old}, now ${current}, and no record`);
 }

@@ -1,0 +1,48 @@
+/** Modules that a file packs into one product: each is a site of its own, with some rows of the weight. */
+
+import { constantOf, smallIntegers } from "../ir/constant.ts";
+import type { Node } from "../ir/node.ts";
+import type { LinearSite, SiteParameter } from "./sites.ts";
+
+/** Metadata of a Split whose results are those of modules that share one product: their names, with commas between. */
+const partsKey = "peft.parts";
+
+/** Says that the results of a Split are those of modules with these names. */
+export function markParts(split: Node, names: readonly string[]): void {
+  split.metadata.set(partsKey, names.join());
+}
+
+/** The sites that a product stands for: itself, or one for each result of a marked Split that alone reads it. */
+export function unpackSite(site: LinearSite): LinearSite[] {
+  const [use, another] = site.y.uses;
+  const split = use?.kind === "operand" && another === undefined ? use.node : undefined;
+  const names = split?.metadata.get(partsKey)?.split(",");
+  const sizes = smallIntegers(constantOf(split?.input(1)));
+  if (split === undefined || names === undefined || sizes?.length !== names.length) return [site];
+  let start = 0;
+  return names.flatMap((name, index) => {
+    const [y, size = 0] = [split.outputs[index], sizes[index]];
+    const rows = { start, size };
+    start += size;
+    if (y == null) return [];
+    const part = (parameter: SiteParameter): SiteParameter => ({ ...parameter, rows });
+    return [
+      {
+        ...site,
+        path: pathOfPart(site.path, name),
+        y,
+        weight: part(site.weight),
+        bias: site.bias === undefined ? undefined : part(site.bias),
+        outFeatures: size,
+      },
+    ];
+  });
+}
+
+/** `attn.qkv_proj` becomes `attn.q_proj`; a module whose name says nothing of its parts becomes their parent. */
+function pathOfPart(path: string, name: string): string {
+  const at = path.lastIndexOf(".");
+  return /qkv|query_key_value/.test(path.slice(at + 1))
+    ? `${path.slice(0, at + 1)}${name}`
+    : `${path}.${name}`;
+}

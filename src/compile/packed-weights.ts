@@ -1,0 +1,62 @@
+/** New rows of parameters that several modules share, put together to new parameters. */
+import type { BaseParameter } from "../adapt/saved.ts";
+import type { SiteParameter } from "../analysis/sites.ts";
+import { InternalError } from "../diagnostics/define.ts";
+import { byteLength } from "../ir/dtype.ts";
+import { countElements } from "../ir/shape.ts";
+import { partOfBytes, Tensor } from "../ir/tensor.ts";
+import { transposedTensor } from "../ir/transposed.ts";
+import type { Value } from "../ir/value.ts";
+import { convertTensor } from "./convert-tensor.ts";
+
+type Rows = NonNullable<SiteParameter["rows"]>;
+
+interface Packed {
+  readonly parameter: SiteParameter;
+  readonly pieces: { readonly rows: Rows; readonly tensor: Tensor }[];
+}
+
+/** Rows `start` to `start + size` of a tensor. */
+export function rowsOf(tensor: Tensor, { start, size }: Rows): Tensor {
+  const [, ...rest] = tensor.dims;
+  const width = byteLength(tensor.dtype, countElements(rest));
+  const compute = (): Uint8Array => partOfBytes(tensor, start * width, (start + size) * width);
+  return new Tensor(tensor.dtype, [size, ...rest], { kind: "lazy", compute });
+}
+
+/** Collects new rows by the parameter that they belong to. */
+export class PackedWeights {
+  readonly #packed = new Map<Value, Packed>();
+
+  /** @param tensor the rows in PyTorch's layout, of any float type. */
+  add(parameter: SiteParameter, rows: Rows, tensor: Tensor): void {
+    const known = this.#packed.get(parameter.value) ?? { parameter, pieces: [] };
+    known.pieces.push({ rows, tensor });
+    this.#packed.set(parameter.value, known);
+  }
+
+  /** The parameters in PyTorch's layout, each with its new rows among the old. */
+  all(): {
+    readonly parameter: Pick<BaseParameter, "value" | "storedAs" | "uses">;
+    readonly tensor: Tensor;
+  }[] {
+    return [...this.#packed.values()].map(({ parameter, pieces }) => {
+      const { value, storedAs, reader, operand } = parameter;
+      const [stored, use] = [value.initializer, reader.useAt(operand)];
+      if (stored === undefined || use === undefined)
+        throw new InternalError(`"${value.name}" has no data or no reader`);
+      const old = storedAs === "transposed" ? transposedTensor(stored) : stored;
+      const compute = (): Uint8Array => {
+        const bytes = Uint8Array.from(old.bytes());
+        const width = byteLength(old.dtype, countElements(old.dims.slice(1)));
+        for (const { rows, tensor } of pieces)
+          bytes.set(convertTensor(tensor, old.dtype).bytes(), rows.start * width);
+        return bytes;
+      };
+      return {
+        parameter: { value, storedAs, uses: [use] },
+        tensor: new Tensor(old.dtype, old.dims, { kind: "lazy", compute }),
+      };
+    });
+  }
+}
