@@ -51,6 +51,7 @@ import * as multiHeadAttention from "./multi-head-attention.ts";
 import * as nGram from "./n-gram.ts";
 import * as nonMaxSuppression from "./non-max-suppression.ts";
 import * as optional from "./optional.ts";
+import * as packedAttention from "./packed-attention.ts";
 import * as packedWeights from "./packed-weights.ts";
 import * as pad from "./pad.ts";
 import * as pool from "./pool.ts";
@@ -156,6 +157,7 @@ export const families = [
   nGram,
   nonMaxSuppression,
   optional,
+  packedAttention,
   packedWeights,
   pad,
   pool,

@@ -46,6 +46,11 @@ export const DecoderAttention = opaque(
   "flags at run time choose between two kinds of attention: export the model without the fusion",
 );
 
+const unchecked =
+  "only the CUDA provider has it, so that nothing could check its arithmetic here: export the model without the fusion";
+export const RelativePositionBias = opaque("RelativePositionBias", unchecked);
+export const GatedRelativePositionBias = opaque("GatedRelativePositionBias", unchecked);
+
 export const QMoE = opaque(
   "QMoE",
   "its experts are packed in a few bits: take a model with float experts (MoE)",
