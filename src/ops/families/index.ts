@@ -81,6 +81,7 @@ import * as runtimeMatrix from "./runtime-matrix.ts";
 import * as runtimeMovement from "./runtime-movement.ts";
 import * as runtimeOpaque from "./runtime-opaque.ts";
 import * as runtimeRotary from "./runtime-rotary.ts";
+import * as runtimeStateSpace from "./runtime-state-space.ts";
 import * as scan from "./scan.ts";
 import * as scatter from "./scatter.ts";
 import * as select from "./select.ts";
@@ -187,6 +188,7 @@ export const families = [
   runtimeMovement,
   runtimeOpaque,
   runtimeRotary,
+  runtimeStateSpace,
   scan,
   scatter,
   select,
