@@ -45,7 +45,7 @@ export function gradientCommand(terminal: Terminal): Command {
     .option("--of <names>", "outputs to differentiate; every float output unless given", gatherList)
     .option(
       "--wrt <names>",
-      "inputs or initializers to differentiate by; every float input unless given",
+      "inputs or initializers to differentiate by; every float input that gradients flow into unless given",
       gatherList,
     )
     .addOption(outputOption("gradient model to write, .onnx or .onnxtxt"))
