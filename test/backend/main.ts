@@ -25,6 +25,7 @@ for (const root of roots) {
     if (filter !== undefined && !file.includes(filter)) continue;
     const given = loadCase(file, root);
     models += 1;
+    if (process.env.PEFT_VERBOSE === "1") console.error(given.name);
     for (const outcome of await checkCase(given)) found.push({ name: given.name, ...outcome });
   }
 }
