@@ -2,9 +2,10 @@
 import type { NDArray } from "../../src/ops/ndarray.ts";
 import type { Tolerance } from "./tolerance.ts";
 
-/** Whether two numbers agree; NaN agrees with NaN and infinities with themselves. */
+/** Whether two numbers agree; NaN agrees with NaN and infinities with themselves, and with nothing else. */
 export function agrees(actual: number, expected: number, { absolute, relative }: Tolerance): boolean {
   if (Object.is(actual, expected) || actual === expected) return true;
+  if (!Number.isFinite(expected)) return false;
   return Math.abs(actual - expected) <= absolute + relative * Math.abs(expected);
 }
 
