@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { runPasses } from "../../src/compile/passes.ts";
 import { preparePipeline } from "../../src/compile/prepare.ts";
 import { DiagnosticError } from "../../src/diagnostics/define.ts";
-import { isFloat } from "../../src/ir/dtype.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { formatType } from "../../src/ir/type.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
@@ -16,7 +15,7 @@ import { printModel } from "../../src/text/print.ts";
 import { difference } from "../harness/compare.ts";
 import { narrowest, runtimeTolerance, type Tolerance } from "../harness/tolerance.ts";
 import type { BackendCase } from "./cases.ts";
-import { checkProjection, evaluateOrSkip } from "./projection.ts";
+import { checkProjection, evaluateOrSkip, largest } from "./projection.ts";
 import { NotRun, runBytes, runIfPossible, Skipped } from "./session.ts";
 
 /** One check of one case. `refused` is a diagnostic, `skipped` says why there was nothing to check. */
@@ -189,12 +188,6 @@ function checkEvaluation(
   // Where the runtime strays from what the case's makers say, they are right.
   const strays = told.length === outputs.length && compareAll(outputs, told, published) !== "";
   return problem !== "" && strays ? compareAll(arrays, told, published) : problem;
-}
-
-/** The largest size of a finite element, at least 1: what roundings of sums that cancel are relative to. */
-export function largest(array: NDArray): number {
-  if (!isFloat(array.dtype)) return 1;
-  return array.numbers.reduce((top, x) => (Number.isFinite(x) ? Math.max(top, Math.abs(x)) : top), 1);
 }
 
 function compareAll(

@@ -164,14 +164,17 @@ async function checkInRuntime(bytes: Uint8Array, feeds: Arrays, wanted: readonly
       isFloat(expected.dtype) ? (precision ?? expected.dtype) : expected.dtype,
     );
     // Sums of many terms round more often than those of operator tests.
-    const largest = isFloat(expected.dtype)
-      ? expected.numbers.reduce((top, x) => Math.max(top, Math.abs(x)), 1)
-      : 1;
-    const bound = { absolute: tolerance.absolute * largest, relative: tolerance.relative };
+    const bound = { absolute: tolerance.absolute * largest(expected), relative: tolerance.relative };
     const found = difference(actual, expected, bound);
     if (found !== undefined) return `output ${index} of the gradient in the runtime: ${found}`;
   }
   return "";
+}
+
+/** The largest size of a finite element, at least 1: what roundings of sums that cancel are relative to. */
+export function largest(array: NDArray): number {
+  if (!isFloat(array.dtype)) return 1;
+  return array.numbers.reduce((top, x) => (Number.isFinite(x) ? Math.max(top, Math.abs(x)) : top), 1);
 }
 
 /** Whether an input is read as sizes and constants only, which are no variables. */
