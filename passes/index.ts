@@ -17,6 +17,7 @@ import loss from "./loss.ts";
 import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
 import repeat from "./repeat.ts";
+import timeFirst from "./time-first.ts";
 import trainingForm from "./training-form.ts";
 import unfuse from "./unfuse.ts";
 import upgradeOpset from "./upgrade-opset.ts";
@@ -41,6 +42,7 @@ export const passes = [
   openQuantised,
   optimize,
   repeat,
+  timeFirst,
   trainingForm,
   unfuse,
   upgradeOpset,

@@ -50,7 +50,7 @@ export function makeGradient(
 ): GradientModel {
   const model = cloneModel(source);
   const { graph } = model;
-  runPasses(model, "inline-functions,upgrade-opset,lift-constants,infer-shapes", watch);
+  runPasses(model, "inline-functions,upgrade-opset,lift-constants,infer-shapes,time-first", watch);
   const outputs = chooseOutputs(graph, request.of);
   const chosen = chooseVariables(graph, request.wrt);
   const pinned = pinInitializers(graph, chosen);

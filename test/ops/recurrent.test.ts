@@ -1,11 +1,16 @@
 /** RNN, GRU and LSTM: every attribute that changes the formula, every operand that may be left out. */
 import { describe, expect, test } from "vitest";
 import { differentiate } from "../../src/autodiff/differentiate.ts";
+import { runPasses } from "../../src/compile/passes.ts";
 import { type AttributeLike, floatAttribute } from "../../src/ir/attribute.ts";
 import { OpBuilder } from "../../src/ops/builder.ts";
+import { evaluateGraph } from "../../src/ops/evaluate.ts";
 import { permuteAxes } from "../../src/ops/kernels/rearrange.ts";
 import { type CheckOptions, checkOp } from "../harness/check-op.ts";
+import { difference } from "../harness/compare.ts";
 import { buildCase, evaluateCase, type OpCase, type OperandSpec } from "../harness/op-case.ts";
+import { runModel } from "../harness/runtime.ts";
+import { runtimeTolerance } from "../harness/tolerance.ts";
 
 const [batch, input, hidden] = [2, 3, 2] as const;
 const gates = { RNN: 1, GRU: 3, LSTM: 4 } as const;
@@ -143,6 +148,20 @@ check("activations of both directions take their values in order", "LSTM", {
 });
 
 describe("batches first", () => {
+  test.each(kinds)("the runtime computes %s with its steps first", async (op) => {
+    const attributes = { direction: "bidirectional", layout: 1 };
+    const parts = { attributes, lengths: [3, 2], states: true, peepholes: true };
+    const { model, feeds } = buildCase(caseOf(op, parts), "shared");
+    const wanted = evaluateGraph(model.graph, feeds, { opset: 22 });
+    runPasses(model, "time-first");
+    const got = await runModel(model, feeds);
+    expect(got.length).toBe(wanted.length);
+    wanted.forEach((y, i) => {
+      const actual = got[i];
+      if (actual === undefined) throw new Error(`output ${i} is missing`);
+      expect(difference(actual, y, runtimeTolerance("float32"))).toBeUndefined();
+    });
+  });
   test.each(kinds)("%s gives what batches second give", (op) => {
     const attributes = { direction: "bidirectional" };
     const parts = { lengths: [3, 2], states: true, peepholes: true };
