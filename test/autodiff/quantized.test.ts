@@ -96,6 +96,16 @@ describe("QuantizeLinear and DequantizeLinear around", () => {
     await checkPath({ text: text("float8e5m2", "0") });
   });
 
+  it("16 bits in an older opset, where only the runtime has them", async () => {
+    const text = `<ir_version: 8, opset_import: ["" : 20, "com.microsoft" : 1]>
+      f (float[2,4] x) => (float[2,4] y) <float s = {0.001}, uint16 z = {30000}> {
+        q = com.microsoft.QuantizeLinear (x, s, z) y = com.microsoft.DequantizeLinear (q, s, z)
+      }`;
+    checkGradient(() => buildText({ text }));
+    const built = appendBackward(buildText({ text }));
+    await checkRuntime({ ...built, outputs: [...built.model.graph.outputs] });
+  });
+
   it("named axes", async () => {
     await checkPath({
       text: `f (float[n,4] x) => (float[m,4] y) ${parameters} {

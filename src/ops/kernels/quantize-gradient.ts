@@ -13,7 +13,10 @@ import { inFloat32 } from "./zero-pad.ts";
  * does not fold into a wide constant as it would fold a Cast.
  */
 export function realNumbers(b: OpBuilder, x: Value, dtype: DType = "float32"): Value {
-  const numbers = b.op("DequantizeLinear", [x, b.scalar(1, "float32")], { axis: 0 });
+  // Before opset 21 only the runtime's own form takes types of 16 and 4 bits, which then stand in its domain already.
+  const own = b.opset < 21 && /^u?int(16|4)$/.test(dtypeOf(x));
+  const options = own ? { domain: "com.microsoft" } : {};
+  const numbers = b.op("DequantizeLinear", [x, b.scalar(1, "float32")], { axis: 0 }, options);
   return b.cast(numbers, dtype);
 }
 
