@@ -8,6 +8,7 @@ import cartridge from "./cartridge.ts";
 import deft from "./deft.ts";
 import delora from "./delora.ts";
 import fourierft from "./fourierft.ts";
+import frod from "./frod.ts";
 import glora from "./glora.ts";
 import gralora from "./gralora.ts";
 import hira from "./hira.ts";
@@ -51,6 +52,7 @@ export const adapters = [
   deft,
   delora,
   fourierft,
+  frod,
   glora,
   gralora,
   hira,

@@ -106,6 +106,9 @@ const aroundIdentity =
     return noise.map((value, i) => value + (i % (size + 1) === 0 ? 1 : 0));
   };
 
+const signs =
+  "its factors are singular vectors, whose signs each library of linear algebra chooses in its own way";
+
 export default defineAdapter({
   name: "psoft",
   peftType: "PSOFT",
@@ -116,8 +119,7 @@ export default defineAdapter({
     "Wu et al. 2025, Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, https://openreview.net/forum?id=FSHrinMArK",
   options,
   peftConfig: { fan_in_fan_out: false, psoft_svd: "full", psoft_svd_lowrank_niter: 10, random_seed: 0 },
-  unportable:
-    "its factors are singular vectors, whose signs each library of linear algebra chooses in its own way",
+  unportable: () => ({ fromPeft: signs, toPeft: signs }),
   sites: ["linear"],
   accepts: ({ inFeatures, outFeatures }, { r }) =>
     r <= Math.min(inFeatures, outFeatures)

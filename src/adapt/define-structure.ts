@@ -210,7 +210,7 @@ function define<
         sites: [kind],
         identityAtStart: spec.identityAtStart(options),
         tied: false,
-        unportable: undefined,
+        unportable: {},
         companions: [],
         structure,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),

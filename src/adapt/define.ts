@@ -33,7 +33,7 @@ export interface ParameterSpec {
   readonly group?: string;
 }
 
-/** A starting value that follows from those of other tensors of the module, found by their names. */
+/** A starting value that follows from those of other tensors of the module, found by their names, be they a checkpoint's. */
 export interface DerivedStart {
   readonly from: (start: (name: string) => Float32Array) => Float32Array<ArrayBuffer>;
 }
@@ -41,6 +41,12 @@ export interface DerivedStart {
 /** A starting value of whole numbers above those that float32 tells apart, for an untrained tensor of whole numbers. */
 export interface WholeStart {
   readonly whole: (shape: readonly number[], random: RandomStream) => Int32Array<ArrayBuffer>;
+}
+
+/** Reasons by direction; absent where a folder says all. */
+export interface Unportable {
+  readonly fromPeft?: string;
+  readonly toPeft?: string;
 }
 
 /** Sites of the kinds `T`. */
@@ -158,11 +164,8 @@ export interface AdapterSpec<
    * then has the embedding's path in `tiedTo`.
    */
   readonly tied?: boolean;
-  /**
-   * Why neither PEFT nor we can go on from the adapter folders of the other, which lack tensors that each makes differently;
-   * absent: they can.
-   */
-  readonly unportable?: string;
+  /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
+  readonly unportable?: (options: z.output<S>) => Unportable;
   /**
    * Methods that options bring along, attached to modules of their own. Where their options name no targets, these are the table
    * of the input's tokens.
@@ -193,7 +196,7 @@ export interface BoundAdapter {
   readonly sites: readonly AnySiteKind[];
   readonly identityAtStart: boolean;
   readonly tied: boolean;
-  readonly unportable: string | undefined;
+  readonly unportable: Unportable;
   readonly companions: readonly BoundAdapter[];
   /** What a method of prompts or attention does beyond modules; undefined for all others. */
   readonly structure: Structure | undefined;
@@ -247,7 +250,7 @@ export function defineAdapter<
         sites,
         identityAtStart: spec.identityAtStart(options),
         tied: spec.tied ?? false,
-        unportable: spec.unportable,
+        unportable: spec.unportable?.(options) ?? {},
         companions: spec.companions?.(options) ?? [],
         structure: undefined,
         checkpoint: () => ({}),

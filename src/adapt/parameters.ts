@@ -51,22 +51,20 @@ export function addParameters(
   seed: number,
   known = new Map<string, Value>(),
 ): Record<string, Value> {
-  const starts = new Map<string, Tensor>();
+  const added: Record<string, Value> = {};
+  // Computed when it is written: by then a checkpoint's tensors have taken the place of those drawn here.
   const startOf = (name: string): Tensor => {
-    const spec = specs[name];
-    if (spec === undefined) throw new InternalError(`there is no tensor ${name} to start from`);
-    const drawn = starts.get(name) ?? drawTensor(keyOf(spec, path), spec, seed, startOf);
-    starts.set(name, drawn);
-    return drawn;
+    const tensor = added[name]?.initializer;
+    if (tensor === undefined) throw new InternalError(`there is no tensor ${name} to start from`);
+    return tensor;
   };
-  return Object.fromEntries(
-    Object.entries(specs).map(([name, spec]) => {
-      const key = keyOf(spec, path);
-      const value = known.get(key) ?? addParameter(graph, key, spec, startOf(name));
-      known.set(key, value);
-      return [name, value];
-    }),
-  );
+  for (const [name, spec] of Object.entries(specs)) {
+    const key = keyOf(spec, path);
+    const value = known.get(key) ?? addParameter(graph, key, spec, drawTensor(key, spec, seed, startOf));
+    known.set(key, value);
+    added[name] = value;
+  }
+  return added;
 }
 
 function addParameter(graph: Graph, key: string, spec: ParameterSpec, tensor: Tensor): Value {

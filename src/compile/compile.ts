@@ -222,8 +222,11 @@ function startFrom(
   const isStored = (value: Value): boolean => isSavedKey(roleFact(value, "key") ?? "");
   const untrained = withRole([...graph.initializers], "frozen");
   const frozen = untrained.filter(isStored);
-  if (unportable !== undefined && untrained.some((value) => !tensors.has(roleFact(value, "key") ?? "")))
-    throw adaptErrors.E_ADAPTER_UNPORTABLE(file, name, unportable);
+  if (
+    unportable.fromPeft !== undefined &&
+    untrained.some((value) => !tensors.has(roleFact(value, "key") ?? ""))
+  )
+    throw adaptErrors.E_ADAPTER_UNPORTABLE(file, name, unportable.fromPeft);
   for (const param of [...withRole(graph.inputs, "param"), ...frozen]) {
     const key = roleFact(param, "key") ?? param.name;
     const tensor = tensors.get(key);

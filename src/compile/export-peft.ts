@@ -27,8 +27,8 @@ export async function writePeftFolder(
   folder: string,
   { adapter, taskType, tensors }: PeftExport,
 ): Promise<void> {
-  if (adapter.unportable !== undefined)
-    throw adaptErrors.E_ADAPTER_UNPORTABLE(folder, adapter.name, adapter.unportable);
+  if (adapter.unportable.toPeft !== undefined)
+    throw adaptErrors.E_ADAPTER_UNPORTABLE(folder, adapter.name, adapter.unportable.toPeft);
   mkdirSync(folder, { recursive: true });
   const saved = [...tensors].filter(([key]) => isSavedKey(key));
   const entries = saved.map(([name, tensor]) => ({

@@ -8,6 +8,7 @@ import cartridgeRecord from "../../passes/adapters/cartridge.ts";
 import deftRecord from "../../passes/adapters/deft.ts";
 import deloraRecord from "../../passes/adapters/delora.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
+import frodRecord from "../../passes/adapters/frod.ts";
 import gloraRecord from "../../passes/adapters/glora.ts";
 import graloraRecord from "../../passes/adapters/gralora.ts";
 import hiraRecord from "../../passes/adapters/hira.ts";
@@ -74,6 +75,9 @@ export const delora = methodFactory(deloraRecord);
 
 /** FourierFT: an update whose discrete Fourier transform has a few trained coefficients at random places. */
 export const fourierft = methodFactory(fourierftRecord);
+
+/** FRoD: frozen weights taken apart along directions that modules of one role share, with trained and sparse factors between. */
+export const frod = methodFactory(frodRecord);
 
 /** GLoRA: frozen weight and bias, each scaled and shifted by trained matrices, vectors or numbers. */
 export const glora = methodFactory(gloraRecord);

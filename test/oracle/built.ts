@@ -60,6 +60,7 @@ const built: ReadonlySet<string> = new Set([
   "pvera",
   "pvera-unsaved",
   "vblora",
+  "frod",
   "psoft",
   "psoft-neumann",
   "unilora",
