@@ -177,18 +177,12 @@ describe("gradient", () => {
     ]);
   });
 
-  it("refuses what only bodies of control flow read, while they have no gradient", async () => {
-    const result = await runCli([
-      "gradient",
-      path("branch.onnxtxt"),
-      "--of",
-      "branched",
-      "-o",
-      path("b.onnx"),
-    ]);
-    expect(result.code).toBe(1);
-    expect(result.stderr).toMatch(/^E_NO_GRADIENT {2}node "choice" \(If\)/);
-    expect(result.stderr).toContain('"x" -> If "choice"');
+  it("differentiates what only bodies of control flow read", async () => {
+    const args = ["gradient", path("branch.onnxtxt"), "--of", "branched", "-o", path("b.onnx")];
+    expect((await runCli(args)).code).toBe(0);
+    const feeds = { x: [1, 1, 1], "grad.branched": [1, 10, 100] };
+    expect((await run(path("b.onnx"), { ...feeds, c: [1] }))["grad.x"]).toEqual([1, 20, 300]);
+    expect((await run(path("b.onnx"), { ...feeds, c: [0] }))["grad.x"]).toEqual([-1, -10, -100]);
   });
 
   it("inlines functions and keeps outputs apart that compute the same", async () => {
