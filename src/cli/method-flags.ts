@@ -23,7 +23,7 @@ export interface MethodArguments {
 }
 
 /** Flag of an option: `--lora-alpha`. */
-function flagOf(option: string): string {
+export function flagOf(option: string): string {
   return `--${option.replaceAll("_", "-")}`;
 }
 

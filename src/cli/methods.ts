@@ -10,6 +10,7 @@ import { defaultText, describeOptions } from "../pass/describe-options.ts";
 import type { Loss } from "../training/define-loss.ts";
 import type { Optimizer } from "../training/define-optimizer.ts";
 import { headline, optionTable, paragraph, section, summaryTable } from "./describe.ts";
+import { flagOf } from "./method-flags.ts";
 import type { Terminal } from "./terminal.ts";
 import { type CommonOptions, defineVerb } from "./verb.ts";
 
@@ -77,17 +78,24 @@ function showEntry(entry: Entry, json: boolean | undefined, terminal: Terminal):
         ? [section(terminal, "Adapts", paragraph(terminal, `${entry.record.sites.join(", ")} modules`))]
         : []),
       section(terminal, "Options", optionTable(terminal, describeOptions(options))),
-      section(terminal, "Example", `  peft-compile MODEL.onnx ${exampleOf(entry)} -o model.peft`),
+      section(terminal, "Example", example(entry)),
     ].join("\n\n"),
   );
 }
 
+/** A command with the record in it, on as many lines as it takes. */
+function example(entry: Entry): string {
+  const [command, rest] = ["  peft-compile MODEL.onnx", `${exampleOf(entry)} -o model.peft`];
+  const whole = `${command} ${rest}`;
+  return whole.length <= 80 ? whole : `${command} \\\n    ${rest}`;
+}
+
 /** How the first option of the record is said on the command line. */
 function exampleOf({ kind, record }: Entry): string {
-  const [first] = describeOptions(record.options);
+  const first = describeOptions(record.options).find((option) => defaultText(option) !== "[]");
   const value = first === undefined ? undefined : defaultText(first);
   if (kind === "method")
-    return `--method ${record.name}${value === undefined ? "" : ` --${first?.name} ${value}`}`;
+    return `--method ${record.name}${first === undefined || value === undefined ? "" : ` ${flagOf(first.name)} ${value}`}`;
   return `--${kind} "${record.name}${value === undefined ? "" : `{${first?.name}=${value}}`}"`;
 }
 

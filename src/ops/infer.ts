@@ -40,7 +40,10 @@ export function inferNode(node: Node, opset: number): void {
 
 /** Refuses nodes that lack an operand, or have operands or results that their operator does not know. */
 function checkCounts(node: Node, op: Op): void {
-  const needed = op.inputs.find(({ optional }, index) => !optional && node.input(index) === undefined);
+  const needed = op.inputs.find(
+    ({ optional, variadic }, index) =>
+      !optional && !(variadic && index > 0) && node.input(index) === undefined,
+  );
   if (needed !== undefined) throw operatorErrors.E_BAD_OPERAND(node, needed.name, "an operand", "none");
   const places: [string, readonly Param[], number][] = [
     ["operands", op.inputs, node.inputs.length],

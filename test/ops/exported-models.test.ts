@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { findCaches } from "../../src/analysis/cache.ts";
 import { Random } from "../../src/data/random.ts";
 import { type Dim, substituteDim, symbolsOf } from "../../src/ir/dim.ts";
 import { isFloat } from "../../src/ir/dtype.ts";
@@ -24,8 +25,14 @@ const roots = [
 const files = roots.flatMap((root) =>
   readdirSync(root, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".onnx"))
-    .map((name) => join(root, name)),
+    .map((name) => join(root, name))
+    .filter((file) => !isBeyondRuntime(file)),
 );
+
+/** The runtime has no kernel of GroupQueryAttention for heads as small as in models with caches that fit a test. */
+function isBeyondRuntime(file: string): boolean {
+  return findCaches(readModel(file).graph).length > 0;
+}
 
 /** Sizes of named axes, no two of them equal. */
 const lengths = [2, 5, 3, 7];
