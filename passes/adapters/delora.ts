@@ -43,7 +43,8 @@ function inputNorms(site: LinearSite): Initializer {
 
 /** lambda / r over the norms of the rows of A and columns of B: (r). */
 function strengths({ A, B, lambda }: Params, r: number, b: OpBuilder): Value {
-  const norm = (x: Value, axis: number): Value => b.max(b.sqrt(b.reduceSumSquare(x, [axis], false)), 1e-4);
+  // At least 1e-4. The bound is set before the root, whose slope at 0 is infinite: B starts there.
+  const norm = (x: Value, axis: number): Value => b.sqrt(b.max(b.reduceSumSquare(x, [axis], false), 1e-8));
   return b.div(b.div(lambda, r), b.mul(norm(A, 1), norm(B, 0)));
 }
 
