@@ -21,6 +21,7 @@ import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOrUnknowns, dimsIn, withContent } from "../kernels/content.ts";
 import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
+import { requireRank } from "../kernels/require-rank.ts";
 import { type Size, shapeVector, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import { int, maybeInt } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -116,7 +117,10 @@ function inferConcat(node: Node, xs: readonly Value[], axis: number): Inferred {
   const shapes = xs.map((x) => x.tensorType?.shape);
   const rank = shapes.find((shape) => shape !== undefined)?.length;
   const at = rank === undefined ? undefined : axisOf(node, axis, rank);
-  if (at === undefined) return tensorType(dtype);
+  if (at === undefined || rank === undefined) return tensorType(dtype);
+  xs.forEach((x, index) => {
+    requireRank(node, `xs ${index}`, x, rank);
+  });
   // Along the other axes all operands agree, so what one does not say another may.
   const others = shapes.reduce<Shape | undefined>(
     (known, shape) => refineShape(known, shape?.with(at, 0)),

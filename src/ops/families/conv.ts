@@ -22,6 +22,7 @@ import { type Convolved, convolve, convolveTransposed } from "../kernels/convolv
 import { once } from "../kernels/once.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
+import { requireRank } from "../kernels/require-rank.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
 import { stateShape } from "../kernels/shape-vector.ts";
 import { type TransposedAxis, transposedWindows } from "../kernels/transposed-window.ts";
@@ -38,6 +39,14 @@ export const Conv = defineOp({
   attributes: convolutionParams,
   infer: ({ node, in: { x, w }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
+    requireRank(node, "x", x, 3, Number.POSITIVE_INFINITY);
+    requireRank(
+      node,
+      "w",
+      w,
+      x.tensorType?.shape?.length ?? 3,
+      x.tensorType?.shape?.length ?? Number.POSITIVE_INFINITY,
+    );
     const type = x.tensorType;
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
     const spatial = type.shape.slice(2);
@@ -81,6 +90,14 @@ export const ConvTranspose = defineOp({
   attributes: { ...convolutionParams, output_padding: ints(), output_shape: ints() },
   infer: ({ node, in: { x, w }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
+    requireRank(node, "x", x, 3, Number.POSITIVE_INFINITY);
+    requireRank(
+      node,
+      "w",
+      w,
+      x.tensorType?.shape?.length ?? 3,
+      x.tensorType?.shape?.length ?? Number.POSITIVE_INFINITY,
+    );
     const type = x.tensorType;
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
     const kernel = kernelOf(w, attrs.kernel_shape);

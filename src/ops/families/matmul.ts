@@ -10,6 +10,7 @@ import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
 import { permuteAxes } from "../kernels/rearrange.ts";
+import { requireRank } from "../kernels/require-rank.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float, int } from "../params.ts";
 
@@ -37,7 +38,9 @@ export const Gemm = defineOp({
   inputs: ["a", "b", "c?"],
   outputs: ["y"],
   attributes: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
-  infer: ({ in: { a, b }, attrs: { transA, transB } }) => {
+  infer: ({ node, in: { a, b }, attrs: { transA, transB } }) => {
+    requireRank(node, "a", a, 2);
+    requireRank(node, "b", b, 2);
     const type = a.tensorType ?? b.tensorType;
     const rows = a.tensorType?.shape?.[transA === 0 ? 0 : 1] ?? unknownDim();
     const columns = b.tensorType?.shape?.[transB === 0 ? 1 : 0] ?? unknownDim();
