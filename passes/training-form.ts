@@ -1,7 +1,6 @@
 /** Brings models that were written to generate text into the form in which they can be trained. */
 import { z } from "zod";
-import { replaceValue } from "../src/ir/replace.ts";
-import { OpBuilder } from "../src/ops/builder.ts";
+import { expandNode } from "../src/ops/expand-node.ts";
 import { inferModel } from "../src/ops/infer.ts";
 import { opOf } from "../src/ops/registry.ts";
 import { definePass } from "../src/pass/define.ts";
@@ -26,13 +25,7 @@ export default definePass({
     for (const node of holders) {
       const op = opOf(node);
       if (op?.gradient.kind !== "expand" || node.graph === undefined) continue;
-      const b = new OpBuilder({ graph: node.graph, before: node }, model.opset);
-      b.source = node;
-      op.expand(node, b).forEach((result, index) => {
-        const output = node.outputs[index];
-        if (output != null && result !== null) replaceValue(output, result);
-      });
-      node.graph.remove(node);
+      expandNode(node.graph, node, op, model.opset);
       stat("expanded");
     }
     return true;

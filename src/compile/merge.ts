@@ -12,12 +12,13 @@ import { isFloat } from "../ir/dtype.ts";
 import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
 import { Node } from "../ir/node.ts";
+import { rowsOf } from "../ir/rows.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { convertTensor } from "./convert-tensor.ts";
-import { PackedWeights, rowsOf } from "./packed-weights.ts";
+import { PackedWeights } from "./packed-weights.ts";
 
 /** A small graph that computes the merged weights of one site, and where its results go. */
 export interface MergeJob {

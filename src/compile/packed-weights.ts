@@ -4,7 +4,7 @@ import type { SiteParameter } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { byteLength } from "../ir/dtype.ts";
 import { countElements } from "../ir/shape.ts";
-import { partOfBytes, Tensor } from "../ir/tensor.ts";
+import { Tensor } from "../ir/tensor.ts";
 import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { convertTensor } from "./convert-tensor.ts";
@@ -14,14 +14,6 @@ type Rows = NonNullable<SiteParameter["rows"]>;
 interface Packed {
   readonly parameter: SiteParameter;
   readonly pieces: { readonly rows: Rows; readonly tensor: Tensor }[];
-}
-
-/** Rows `start` to `start + size` of a tensor. */
-export function rowsOf(tensor: Tensor, { start, size }: Rows): Tensor {
-  const [, ...rest] = tensor.dims;
-  const width = byteLength(tensor.dtype, countElements(rest));
-  const compute = (): Uint8Array => partOfBytes(tensor, start * width, (start + size) * width);
-  return new Tensor(tensor.dtype, [size, ...rest], { kind: "lazy", compute });
 }
 
 /** Collects new rows by the parameter that they belong to. */

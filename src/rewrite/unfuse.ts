@@ -7,6 +7,7 @@ import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import { rowsOf } from "../ir/rows.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
@@ -14,7 +15,7 @@ import { expandNode } from "../ops/expand-node.ts";
 import { opOf } from "../ops/registry.ts";
 import { rootKey } from "./rule.ts";
 import { splitPackedQuery } from "./split-packed-query.ts";
-import { type PackedPart, plainName, splitAttention, vectorPart } from "./unpack-attention.ts";
+import { type PackedPart, plainName, splitAttention } from "./unpack-attention.ts";
 
 /** What was taken apart. */
 export interface Unfused {
@@ -60,7 +61,7 @@ const headBiases: Unfuse = (node, graph, opset) => {
     if (product === undefined || typeof columns !== "number") return [];
     const from = start;
     start += columns;
-    const value = b.constant(vectorPart(biases, from, start), biasName(weight, node, index));
+    const value = b.constant(rowsOf(biases, { start: from, size: columns }), biasName(weight, node, index));
     b.source = product.producer;
     node.setInput(index, b.add(product, value));
     return [{ value, whole: biases, start: from }];

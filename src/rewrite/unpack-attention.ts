@@ -1,11 +1,12 @@
 /** Splits the packed projection of the runtime's Attention into one for queries, one for keys and one for values. */
 import { parseParameterName } from "../analysis/module-path.ts";
 import { constantOf } from "../ir/constant.ts";
-import { byteLength, isFloat } from "../ir/dtype.ts";
+import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
-import { partOfBytes, Tensor } from "../ir/tensor.ts";
+import { rowsOf } from "../ir/rows.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { transposedColumns } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
@@ -51,7 +52,7 @@ export function splitAttention(node: Node, graph: Graph, opset: number): readonl
     const from = start;
     start += width;
     if (offsets === undefined) return product;
-    const vector = b.constant(vectorPart(offsets, from, start), `${path}.bias`);
+    const vector = b.constant(rowsOf(offsets, { start: from, size: width }), `${path}.bias`);
     parts.push({ value: vector, whole: offsets, start: from });
     return b.add(product, vector);
   });
@@ -101,11 +102,4 @@ function moduleName(node: Node, weights: Value, biases: Value | undefined): stri
 /** A name without what parameter names cannot hold, and without dots. */
 export function plainName(name: string): string {
   return name.replace(/[^A-Za-z0-9_-]+/g, "_").replace(/^_+|_+$/g, "") || "attention";
-}
-
-/** Elements `start` to `end` of a vector. */
-export function vectorPart(vector: Tensor, start: number, end: number): Tensor {
-  const { dtype } = vector;
-  const compute = (): Uint8Array => partOfBytes(vector, byteLength(dtype, start), byteLength(dtype, end));
-  return new Tensor(dtype, [end - start], { kind: "lazy", compute });
 }
