@@ -116,6 +116,9 @@ function create(
   const settings = {
     logSeverityLevel: 3 as const,
     graphOptimizationLevel: optimization,
+    // A pattern is one block for all values of a run, taken beside the memory that the first run has used: with it, growth
+    // doubles from the second run of a shape on, and steps take as long.
+    enableMemPattern: false,
     executionProviders: provider === "cpu" ? ["cpu"] : [provider, "cpu"],
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
