@@ -17,6 +17,7 @@ import loss from "./loss.ts";
 import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
 import repeat from "./repeat.ts";
+import sinkSelections from "./sink-selections.ts";
 import timeFirst from "./time-first.ts";
 import trainingForm from "./training-form.ts";
 import unfuse from "./unfuse.ts";
@@ -42,6 +43,7 @@ export const passes = [
   openQuantised,
   optimize,
   repeat,
+  sinkSelections,
   timeFirst,
   trainingForm,
   unfuse,

@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { losses } from "../../passes/losses/index.ts";
 import { optimizers } from "../../passes/optimizers/index.ts";
+import { type OptimizationName, optimizationNames } from "../compile/optimizations.ts";
 import { taskNames } from "../training/tasks.ts";
 import { choiceOption, gatherList, positiveNumber, providerOption, wholeNumber } from "./options.ts";
 
@@ -25,6 +26,7 @@ export interface CompileOptions {
   readonly accumulateBy?: string;
   readonly stepsPerRun?: number;
   readonly seed?: number;
+  readonly disable?: readonly OptimizationName[];
   readonly portable?: boolean;
 }
 
@@ -72,7 +74,16 @@ export function addCompileOptions(command: Command): Command {
     .addOption(choiceOption("--precision <type>", "fp32, fp16 or bf16", ["fp32", "fp16", "bf16"]))
     .addOption(providerOption())
     .option("--steps-per-run <k>", "optimizer steps in one run of the graph", wholeNumber(1))
+    .option("--disable <passes>", `optimizations to leave out: ${optimizationNames.join(", ")}`, passNames)
     .option("--portable", "standard operators only, whatever the provider has besides");
+}
+
+function passNames(text: string): readonly OptimizationName[] {
+  return text.split(",").map((name) => {
+    const known = optimizationNames.find((pass) => pass === name.trim());
+    if (known === undefined) throw new InvalidArgumentError(`known are ${optimizationNames.join(", ")}`);
+    return known;
+  });
 }
 
 function moduleNames(text: string, before: readonly string[] | undefined): readonly string[] {

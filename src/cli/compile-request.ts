@@ -90,6 +90,7 @@ export function makeRequest(choice: Choice, options: CompileOptions, model: Mode
       "accumulateBy",
       "stepsPerRun",
       "seed",
+      "disable",
       "portable",
     ]),
   };

@@ -15,6 +15,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
 import { finishGraph } from "./finish.ts";
+import { forwardOptimizations } from "./optimizations.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
 import { preparePipeline } from "./prepare.ts";
@@ -93,10 +94,11 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   for (const param of withRole(evaluation.graph.inputs, "param"))
     parameterKeys.add(roleFact(param, "key") ?? param.name);
   takeFrozen(evaluation.graph, state);
-  runPasses(evaluation, [{ pass: "flatten" }], watch);
+  runPasses(evaluation, [...forwardOptimizations(settings.disable), { pass: "flatten" }], watch);
   const gradient = build(options.still !== true);
-  runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   dropOutputs(gradient.graph, ["logits", "output"]);
+  runPasses(gradient, forwardOptimizations(settings.disable), watch);
+  runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   const training = cloneModel(gradient);
   const optimizeStep: PipelineStep = {
     pass: "optimize",

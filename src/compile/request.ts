@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { scheduleSchema } from "../artifact/manifest.ts";
 import { taskNames } from "../training/tasks.ts";
+import { optimizationNames } from "./optimizations.ts";
 
 export const compileSchema = z.strictObject({
   method: z
@@ -42,6 +43,8 @@ export const compileSchema = z.strictObject({
   accumulateBy: z.enum(["batches", "tokens"]).default("batches"),
   stepsPerRun: z.int().min(1).default(1),
   portable: z.boolean().default(false),
+  /** Optimizations to leave out, to see what they gain. */
+  disable: z.array(z.enum(optimizationNames)).default([]),
   hash: z.enum(["sampled", "full"]).default("sampled"),
   seed: z.int().default(0),
   /** `modules_to_save` as the task asks for it, unless set here or in the method's options; empty for none. */

@@ -77,6 +77,7 @@ export function defineOp<
     hostInputs: new Set<string>(spec.hostInputs ?? []),
     held: spec.held ?? {},
     quantized: spec.quantized ?? {},
+    select: spec.select,
     evaluationRefusal:
       typeof evaluate === "function" || evaluate.kind === "expansion" ? undefined : evaluate.reason,
 

@@ -173,6 +173,21 @@ export interface QuantizedPath<I extends string, O extends string> {
   readonly holds?: readonly O[];
 }
 
+/** What a selection rule sees: it makes the first result at some indices of `axis` alone. */
+export interface SelectContext {
+  readonly node: Node;
+  /** Axis of the first result, from 0. */
+  readonly axis: number;
+  /** How many indices are selected. */
+  readonly count: number;
+  /** Operand `index` at the same indices of its axis `axis`; builds a node, so it is called only by a rule that goes through. */
+  readonly take: (index: number, axis: number) => Value;
+  readonly b: OpBuilder;
+}
+
+/** The result at some indices of one axis, from the parts of the operands that it depends on; undefined where that saves nothing. */
+export type Select = (context: SelectContext) => Value | undefined;
+
 /** What the author of an operator writes. */
 export interface OpSpec<
   I extends readonly ParamSpelling[],
@@ -207,6 +222,8 @@ export interface OpSpec<
   readonly held?: Readonly<Partial<Record<ParamName<I>, string>>>;
   /** Where gradients pass quantised numbers; nowhere where it is left out. */
   readonly quantized?: QuantizedPath<ParamName<I>, ParamName<O>>;
+  /** For operators that work on each index of an axis by itself. */
+  readonly select?: Select;
 }
 
 /** How an operator is differentiated, if at all. */
@@ -233,6 +250,7 @@ export interface Op {
   readonly hostInputs: ReadonlySet<string>;
   readonly held: Readonly<Partial<Record<string, string>>>;
   readonly quantized: QuantizedPath<string, string>;
+  readonly select: Select | undefined;
   /** Why constants are not evaluated; undefined where they are. */
   readonly evaluationRefusal: string | undefined;
   infer(node: Node, env: InferEnv): readonly Inferred[];

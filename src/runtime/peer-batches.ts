@@ -8,6 +8,7 @@ import { readBytes } from "../formats/read-file.ts";
 
 /** Names under which other programs keep inputs and labels where they are not named after the model's. */
 const usualNames: Readonly<Record<string, readonly string[]>> = {
+  data: ["all_data"],
   input_ids: ["all_data"],
   pixel_values: ["all_data"],
   labels: ["class_labels", "all_labels"],
@@ -29,7 +30,7 @@ export function readPeerBatches(file: string, wanted: readonly FieldRequest[]): 
         rowsOf(reader.array(key)).map((field) => castField(name, field, dtype)),
       );
   }
-  const ids = fields.get("input_ids") ?? fields.get("pixel_values");
+  const ids = fields.get("data") ?? fields.get("input_ids") ?? fields.get("pixel_values");
   if (ids === undefined) throw runtimeErrors.E_BATCH_FIELD("input_ids", reader.names);
   return ids.map((first, index) =>
     Object.fromEntries(

@@ -5,6 +5,7 @@ import { isFloat } from "../../ir/dtype.ts";
 import { defineOp } from "../define.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { selectElements } from "../kernels/select-along.ts";
 
 const versions = [1, 6, 7, 13, 14];
 
@@ -19,6 +20,7 @@ export const Add = defineOp({
     mapPair(x, y, { numbers: (a, b) => a + b, bigints: (a, b) => a + b }, { exact }),
   ],
   precision: "follow",
+  select: selectElements,
   gradient: ({ grad }) => ({ x: () => grad.z, y: () => grad.z }),
 });
 
@@ -33,6 +35,7 @@ export const Sub = defineOp({
     mapPair(x, y, { numbers: (a, b) => a - b, bigints: (a, b) => a - b }, { exact }),
   ],
   precision: "follow",
+  select: selectElements,
   gradient: ({ grad, b }) => ({ x: () => grad.z, y: () => b.neg(grad.z) }),
 });
 
@@ -47,6 +50,7 @@ export const Mul = defineOp({
     mapPair(x, y, { numbers: (a, b) => a * b, bigints: (a, b) => a * b }, { exact }),
   ],
   precision: "follow",
+  select: selectElements,
   gradient: ({ in: { x, y }, grad, b }) => ({ x: () => b.mul(grad.z, y), y: () => b.mul(grad.z, x) }),
 });
 
@@ -74,6 +78,7 @@ export const Div = defineOp({
     ),
   ],
   precision: "follow",
+  select: selectElements,
   // d(x/y)/dy = -(x/y)/y
   gradient: ({ in: { y }, out: { z }, grad, b }) => ({
     x: () => b.div(grad.z, y),

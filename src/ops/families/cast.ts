@@ -9,6 +9,7 @@ import { roundElement } from "../elements.ts";
 import { dtypeOf } from "../facts.ts";
 import { withContent } from "../kernels/content.ts";
 import { convertElements } from "../kernels/convert.ts";
+import { selectElements } from "../kernels/select-along.ts";
 import { int, text } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
@@ -20,6 +21,7 @@ export const Cast = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { to: int(0), ...attributes },
+  select: selectElements,
   infer: ({ in: { x }, attrs: { to } }) => [inferCast(x, dtypeFromCode(to))],
   evaluate: ({ in: { x }, attrs: { to, saturate }, exact }) => {
     const dtype = dtypeFromCode(to);

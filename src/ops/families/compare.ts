@@ -7,6 +7,7 @@ import type { Value } from "../../ir/value.ts";
 import { defineOp, zero } from "../define.ts";
 import { comparePair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { selectElements } from "../kernels/select-along.ts";
 import { NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
 import type { Inferred, Op } from "../record.ts";
@@ -80,6 +81,7 @@ function defineComparison(
     inputs: ["x", "y"],
     outputs: ["z"],
     attributes: {},
+    select: selectElements,
     infer: ({ in: { x, y } }) => [inferBroadcast([x, y], "bool", answer)],
     evaluate: ({ in: { x, y } }) => [comparePair(x, y, compare)],
     precision: "follow",

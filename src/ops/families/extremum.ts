@@ -7,6 +7,7 @@ import { dtypeOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { maximum, minimum } from "../kernels/extremum.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { selectElements } from "../kernels/select-along.ts";
 
 const versions = [1, 6, 8, 12, 13];
 
@@ -16,6 +17,7 @@ export const Max = defineOp({
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: {},
+  select: selectElements,
   infer: ({ in: { xs } }) => [inferBroadcast(xs, undefined, maxDims)],
   evaluate: ({ in: { xs }, exact }) => [xs.reduce((left, right) => mapPair(left, right, maximum, { exact }))],
   precision: "follow",
@@ -28,6 +30,7 @@ export const Min = defineOp({
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: {},
+  select: selectElements,
   infer: ({ in: { xs } }) => [inferBroadcast(xs, undefined, minDims)],
   evaluate: ({ in: { xs }, exact }) => [xs.reduce((left, right) => mapPair(left, right, minimum, { exact }))],
   precision: "follow",

@@ -7,6 +7,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { layerGradients } from "../kernels/layer-gradients.ts";
 import { axesFrom, axisOf } from "../kernels/reduction-axes.ts";
+import { selectBeside } from "../kernels/select-along.ts";
 import { scaleAndShift, standardize } from "../kernels/standardize.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { float, int } from "../params.ts";
@@ -33,6 +34,7 @@ export const LayerNormalization = defineOp({
     ];
   },
   precision: "full",
+  select: selectBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
   gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: true };
     const operands = { x, scale, mean: out.mean, inverse: out.inverse };
@@ -57,6 +59,7 @@ export const RMSNormalization = defineOp({
     return [fromNumbers(scale.dtype, x.shape, scaleAndShift(normalized, x.shape, scale, undefined), exact)];
   },
   precision: "full",
+  select: selectBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
   gradient: ({ node, in: { x, scale }, grad, attrs: { axis, epsilon }, b }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
     return layerGradients(b, { x, scale }, options, { y: grad.y });
@@ -83,6 +86,7 @@ export const SimplifiedLayerNormalization = defineOp({
     ];
   },
   precision: "full",
+  select: selectBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
   gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
     return layerGradients(b, { x, scale, inverse: out.inverse }, options, {

@@ -11,8 +11,10 @@ import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
 import { permuteAxes } from "../kernels/rearrange.ts";
 import { requireRank } from "../kernels/require-rank.ts";
+import { rebuild } from "../kernels/select-along.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float, int } from "../params.ts";
+import type { SelectContext } from "../record.ts";
 
 export const MatMul = defineOp({
   type: "MatMul",
@@ -26,6 +28,7 @@ export const MatMul = defineOp({
   },
   evaluate: ({ in: { a, b }, exact }) => [multiplyMatrices(a, b, exact)],
   precision: "low",
+  select: selectRows,
   gradient: ({ in: { a, b: right }, grad, b }) => {
     const gradients = matmulGradients(b, a, right, () => grad.y);
     return { a: gradients.left, b: gradients.right };
@@ -78,4 +81,14 @@ function multiply(b: OpBuilder, x: Value, y: Value, transA: boolean, transB: boo
     transA: transA ? 1 : undefined,
     transB: transB ? 1 : undefined,
   });
+}
+
+/** Rows of a product are products of rows. */
+function selectRows(context: SelectContext): Value | undefined {
+  const [a, right] = [context.node.input(0), context.node.input(1)];
+  const [rows, columns] = [a?.tensorType?.shape?.length, right?.tensorType?.shape?.length];
+  if (rows === undefined || columns === undefined || rows < columns || columns < 2) return undefined;
+  return context.axis === rows - 2 || (columns === 2 && context.axis < rows - 2)
+    ? rebuild(context, (_, index) => (index === 0 ? context.axis : undefined))
+    : undefined;
 }

@@ -10,6 +10,7 @@ import { dtypeOf } from "../facts.ts";
 import { broadcastTo, commonShape, mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
+import { selectElements } from "../kernels/select-along.ts";
 import { fromNumbers, fromTensor, NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
 
@@ -19,6 +20,7 @@ export const Pow = defineOp({
   inputs: ["x", "exponent"],
   outputs: ["y"],
   attributes: {},
+  select: selectElements,
   infer: ({ in: { x, exponent } }) => [inferBroadcast([x, exponent], undefined, powerOfDims)],
   evaluate: ({ in: { x, exponent }, exact }) => [evaluatePower(x, exponent, exact)],
   precision: "full",

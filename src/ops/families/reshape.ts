@@ -9,7 +9,7 @@ import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int } from "../params.ts";
-import type { Inferred } from "../record.ts";
+import type { Inferred, SelectContext } from "../record.ts";
 
 export const Identity = defineOp({
   type: "Identity",
@@ -47,6 +47,7 @@ export const Reshape = defineOp({
     return [x.reshaped(target.map((size) => (size === -1 ? (known === 0 ? 0 : x.size / known) : size)))];
   },
   precision: "follow",
+  select: selectView,
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
   hostInputs: ["shape"],
   quantized: { reads: ["x"], makes: ["y"] },
@@ -115,6 +116,22 @@ export const Unsqueeze = defineOp({
   hostInputs: ["axes"],
   quantized: { reads: ["x"], makes: ["y"] },
 });
+
+/** An axis that a Reshape leaves as it is: with as many elements before it, and as many of its own. */
+function selectView({ node, axis, count, take, b }: SelectContext): Value | undefined {
+  const [from, to] = [node.input(0)?.tensorType?.shape, node.output(0).tensorType?.shape];
+  const size = to?.[axis];
+  if (from === undefined || to === undefined || size === undefined || node.int("allowzero", 0) !== 0)
+    return undefined;
+  const before = sizeOf(to.slice(0, axis));
+  const at = from.findIndex(
+    (dim, position) => dimsEqual(dim, size) && dimsEqual(sizeOf(from.slice(0, position)), before),
+  );
+  // The whole result must not be what sizes are read from.
+  const target = to.map((dim) => (typeof dim === "number" ? dim : -1)).with(axis, count);
+  if (at < 0 || target.includes(0) || target.filter((dim) => dim === -1).length > 1) return undefined;
+  return b.reshape(take(0, at), target);
+}
 
 /** Where Flatten splits the axes, which may be after the last. */
 function splitAt(node: Node, axis: number, rank: number): number {

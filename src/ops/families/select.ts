@@ -5,11 +5,13 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { broadcastTo, commonShape } from "../kernels/elementwise.ts";
+import { selectElements } from "../kernels/select-along.ts";
 import { allocate, NDArray } from "../ndarray.ts";
 import type { Inferred } from "../record.ts";
 
 export const Where = defineOp({
   type: "Where",
+  select: selectElements,
   versions: [9, 16],
   inputs: ["condition", "x", "y"],
   outputs: ["z"],

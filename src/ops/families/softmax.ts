@@ -8,6 +8,7 @@ import { rankOf } from "../facts.ts";
 import { foldNumbers, planReduction } from "../kernels/reduce.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
+import { selectBeside } from "../kernels/select-along.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -20,6 +21,7 @@ export const Softmax = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
+  select: selectBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
   evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [
     softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => Math.exp(shifted) / sum),
@@ -38,6 +40,7 @@ export const LogSoftmax = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
+  select: selectBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
   evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [
     softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => shifted - Math.log(sum)),
@@ -56,6 +59,7 @@ export const Hardmax = defineOp({
   inputs: ["x"],
   outputs: ["y"],
   attributes: { axis: int(-1) },
+  select: selectBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
   evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [hardmax(x, axisOf(node, axis, x.rank), exact)],
   precision: "follow",

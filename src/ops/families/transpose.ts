@@ -13,6 +13,7 @@ import { countUp, permuteAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
+import { rebuild } from "../kernels/select-along.ts";
 import { reshapeTo, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int, ints, text } from "../params.ts";
@@ -34,6 +35,10 @@ export const Transpose = defineOp({
   },
   evaluate: ({ in: { x }, attrs: { perm } }) => [permuteAxes(x, perm ?? reversed(x.rank))],
   precision: "follow",
+  select: (context) => {
+    const perm = context.node.ints("perm", reversed(rankOf(context.node.output(0))));
+    return rebuild(context, () => perm[context.axis]);
+  },
   gradient: ({ in: { x }, attrs: { perm }, grad, b }) => ({
     x: () => b.transpose(grad.y, inverse(perm ?? reversed(rankOf(x)))),
   }),

@@ -11,10 +11,11 @@ import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
-import type { Inferred, Op, PrecisionClass } from "../record.ts";
+import type { Inferred, Op, PrecisionClass, SelectContext } from "../record.ts";
 import { attributeToInput } from "./attribute-to-input.ts";
 import { type Fold, reduceArray } from "./reduce.ts";
-import { knownIntegers, reciprocalCount, resolveAxes } from "./reduction-axes.ts";
+import { axisOf, knownIntegers, reciprocalCount, resolveAxes } from "./reduction-axes.ts";
+import { rebuild } from "./select-along.ts";
 
 /** What the derivative of a reduction is written from. */
 export interface ReductionGradientContext {
@@ -75,6 +76,7 @@ export function defineReduction(spec: ReductionSpec): Op {
       return [reduceArray(x, options, numbers, bigints)];
     },
     precision: spec.precision,
+    select: selectKept,
     gradient: ({ node, in: { x, axes }, out: { y }, grad, attrs, b }) => ({
       x: () => {
         const positions = knownAxes(node, x, axes, attrs);
@@ -155,4 +157,15 @@ function spreadOver(
 function shareAtRunTime(b: OpBuilder, x: Value, y: Value): Value {
   const count = b.div(b.op("Size", [x]), b.op("Size", [y]));
   return b.cast(b.reciprocal(b.cast(count, "float64")), dtypeOf(x));
+}
+
+/** Axes that are not reduced, where the others stay with size 1. */
+function selectKept(context: SelectContext): Value | undefined {
+  const { node, axis } = context;
+  const [x, axes] = [node.input(0), node.input(1)];
+  const list = axes === undefined ? undefined : knownIntegers(axes);
+  if (x === undefined || list === undefined || list.length === 0 || node.int("keepdims", 1) === 0)
+    return undefined;
+  const reduced = list.map((position) => axisOf(node, position, rankOf(x)));
+  return reduced.includes(axis) ? undefined : rebuild(context, (_, at) => (at === 0 ? axis : undefined));
 }

@@ -7,6 +7,7 @@ import { NDArray } from "../ndarray.ts";
 import type { AttributeTable, AttributeValues } from "../params.ts";
 import type { Inferred, Op, PrecisionClass } from "../record.ts";
 import { mapNumbers } from "./elementwise.ts";
+import { selectElements } from "./select-along.ts";
 
 /** What the derivative of `y = f(x)` is written from; `g` is the gradient of `y`. */
 export interface UnaryGradientContext<A extends AttributeTable> {
@@ -52,6 +53,7 @@ export function defineUnary<A extends AttributeTable>(spec: UnarySpec<A>): Op {
         : mapNumbers(x, (element) => value(element, attrs), { exact }),
     ],
     precision,
+    select: selectElements,
     gradient:
       typeof gradient === "function"
         ? ({ in: { x }, out: { y }, grad, attrs, b }) => ({
