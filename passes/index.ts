@@ -22,6 +22,7 @@ import timeFirst from "./time-first.ts";
 import trainingForm from "./training-form.ts";
 import unfuse from "./unfuse.ts";
 import upgradeOpset from "./upgrade-opset.ts";
+import widen from "./widen.ts";
 
 /** Every file of passes/, by file name. */
 export const passes = [
@@ -48,4 +49,5 @@ export const passes = [
   trainingForm,
   unfuse,
   upgradeOpset,
+  widen,
 ] as const;

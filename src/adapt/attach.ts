@@ -87,7 +87,7 @@ function attachToSite(
     site,
     x: site.x,
     y: site.y,
-    params,
+    params: inTypeOf(b, site.y, params),
     weight: () => torchWeight(b, site),
     base: (x, weights = {}) => applyBase(b, site, x, weights),
   });
@@ -98,6 +98,13 @@ function attachToSite(
     adapted.name = name;
   }
   return adapted;
+}
+
+/** Trained tensors, which are float32, in the type that the site computes in. */
+function inTypeOf(b: OpBuilder, y: Value, params: Record<string, Value>): Record<string, Value> {
+  const isTrained = (value: Value): boolean => value.tensorType?.dtype === "float32";
+  const typed = (value: Value): Value => (isTrained(value) ? b.castLike(value, y) : value);
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, typed(value)]));
 }
 
 /** The weight as PyTorch lays it out, through a Transpose where the file stores it the other way. */

@@ -11,6 +11,7 @@ import { transposedTensor } from "../ir/transposed.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Use, Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
+import { convertTensor } from "../ops/convert-tensor.ts";
 import { keyPrefix } from "./parameters.ts";
 import { basePath, isInsideSaved } from "./select.ts";
 
@@ -130,8 +131,8 @@ function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { op
   if (stored === undefined) throw new InternalError(`parameter "${parameter.value.name}" has no data`);
   const flipped = parameter.storedAs === "transposed";
   const shape = flipped ? [...stored.dims].reverse() : stored.dims;
-  const initial = flipped ? transposedTensor(stored) : stored;
-  const input = graph.addInput({ name: key, type: tensorType(stored.dtype, shape), initializer: initial });
+  const initial = convertTensor(flipped ? transposedTensor(stored) : stored, "float32");
+  const input = graph.addInput({ name: key, type: tensorType("float32", shape), initializer: initial });
   setRole(input, "param", { key, group: "base" });
   for (const use of parameter.uses) {
     if (use.kind === "output") use.graph.setOutput(use.index, input);
@@ -139,7 +140,7 @@ function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { op
   }
 }
 
-/** The trainable value as the operand at hand wants it: transposed where stored layout and reader differ. */
+/** The trainable value as the operand at hand wants it: transposed where stored layout and reader differ, in the file's type. */
 function orient(
   graph: Graph,
   input: Value,
@@ -152,10 +153,10 @@ function orient(
   for (let at = use.node.input(use.index); at !== undefined && at !== value; at = at.producer?.input(0)) {
     if (at.producer?.op === "Transpose") flips += 1;
   }
-  if (flips % 2 === 0) return input;
   const b = new OpBuilder({ graph, before: use.node }, opset);
   b.source = use.node;
-  return b.transpose(input, [1, 0]);
+  const oriented = flips % 2 === 0 ? input : b.transpose(input, [1, 0]);
+  return b.cast(oriented, value.initializer?.dtype ?? "float32");
 }
 /** Rows of a tensor as one of its own, read when its elements are. */
 export function rowsOf(tensor: Tensor, from: number, to = tensor.dims[0] ?? 0): Tensor {

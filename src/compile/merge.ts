@@ -17,7 +17,7 @@ import { Tensor } from "../ir/tensor.ts";
 import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { convertTensor } from "./convert-tensor.ts";
+import { convertTensor } from "../ops/convert-tensor.ts";
 import { PackedWeights } from "./packed-weights.ts";
 
 /** A small graph that computes the merged weights of one site, and where its results go. */

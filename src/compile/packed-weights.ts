@@ -7,7 +7,7 @@ import { countElements } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
-import { convertTensor } from "./convert-tensor.ts";
+import { convertTensor } from "../ops/convert-tensor.ts";
 
 type Rows = NonNullable<SiteParameter["rows"]>;
 

@@ -8,7 +8,7 @@ import { elementTypeOf } from "../formats/safetensors.ts";
 import { SafetensorsFile } from "../formats/safetensors-file.ts";
 import { isFloat } from "../ir/dtype.ts";
 import { Tensor } from "../ir/tensor.ts";
-import { convertTensor } from "./convert-tensor.ts";
+import { convertTensor } from "../ops/convert-tensor.ts";
 
 /** Names of the two files. */
 export const peftFiles = { config: "adapter_config.json", weights: "adapter_model.safetensors" } as const;

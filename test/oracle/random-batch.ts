@@ -1,6 +1,7 @@
 /** Random data for whatever a graph reads: ids below their table's rows, masks of ones, labels in range. */
 import { Random } from "../../src/data/random.ts";
 import { substituteDim, symbolsOf } from "../../src/ir/dim.ts";
+import { isFloat } from "../../src/ir/dtype.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { roleFact, roleOf } from "../../src/ir/role.ts";
 import type { Value } from "../../src/ir/value.ts";
@@ -33,7 +34,7 @@ function randomArray(input: Value, { batch, seq }: { batch: number; seq: number 
   });
   const count = shape.reduce((product, dim) => product * dim, 1);
   const draw = (): number => {
-    if (type.dtype === "float32") return random.normal();
+    if (isFloat(type.dtype)) return random.normal();
     if (/mask/.test(input.name)) return 1;
     return random.below(Number(roleFact(input, "below") ?? 2));
   };

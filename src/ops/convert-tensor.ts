@@ -1,7 +1,7 @@
 /** Float tensors in another float type, converted when they are read. */
 import type { DType } from "../ir/dtype.ts";
 import { Tensor } from "../ir/tensor.ts";
-import { decodeElements, encodeElements } from "../ops/elements.ts";
+import { decodeElements, encodeElements } from "./elements.ts";
 
 /** The same elements, rounded to nearest even where the type is narrower; the tensor itself where it has the type. */
 export function convertTensor(tensor: Tensor, dtype: DType): Tensor {
