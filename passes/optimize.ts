@@ -7,6 +7,7 @@ import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
 import type { BoundOptimizer } from "../src/training/define-optimizer.ts";
 import { addOptimizer } from "../src/training/optimize.ts";
 import { scalingFrom, scalingOptions } from "../src/training/scaling.ts";
+import { bindAdapter } from "./adapt.ts";
 import { optimizers } from "./optimizers/index.ts";
 
 export default definePass({
@@ -15,6 +16,14 @@ export default definePass({
   options: z.strictObject({
     kind: z.string().default("adamw").describe("name of the optimizer"),
     options: z.string().default("{}").describe("its options as JSON"),
+    method: z
+      .string()
+      .default("")
+      .describe("name of the method that was attached; empty: none has a part in it"),
+    method_options: z
+      .string()
+      .default("{}")
+      .describe("the method's options, as the adapt pass was given them"),
     clip: z
       .number()
       .nonnegative()
@@ -30,6 +39,10 @@ export default definePass({
       optimizer: bindOptimizer(options.kind, JSON.parse(options.options)),
       clip: options.clip > 0 ? options.clip : undefined,
       scaling: scalingFrom(options),
+      hook:
+        options.method === ""
+          ? undefined
+          : bindAdapter(options.method, JSON.parse(options.method_options)).hook,
     });
     stat("nodes", model.graph.size - before);
     return true;

@@ -5,12 +5,13 @@ import { filled, normal } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { budgetHook } from "./parts/budget.ts";
 import { identity } from "./parts/inverse.ts";
 import { sizesOf } from "./parts/layer-matrix.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
 import { windowOf } from "./parts/window.ts";
 
-const kept = "of the schedule that prunes ranks, which PEFT's trainer runs and which is not run here";
+const kept = "of the schedule that drops singular values";
 
 const options = z
   .strictObject({
@@ -19,9 +20,14 @@ const options = z
     tinit: z.int().nonnegative().default(0).describe(`steps before the start ${kept}`),
     tfinal: z.int().nonnegative().default(0).describe(`steps after the end ${kept}`),
     deltaT: z.int().min(1).default(1).describe(`steps between two changes ${kept}`),
-    beta1: z.number().min(0).max(1).default(0.85).describe(`smoothing of sensitivities ${kept}`),
-    beta2: z.number().min(0).max(1).default(0.85).describe(`smoothing of uncertainties ${kept}`),
-    total_step: z.int().min(1).nullable().default(null).describe(`number of steps ${kept}`),
+    beta1: z.number().gt(0).lt(1).default(0.85).describe(`smoothing of sensitivities ${kept}`),
+    beta2: z.number().gt(0).lt(1).default(0.85).describe(`smoothing of uncertainties ${kept}`),
+    total_step: z
+      .int()
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe(`number of updates of the whole training ${kept}; null: none are dropped`),
     orth_reg_weight: z
       .number()
       .min(0)
@@ -41,7 +47,13 @@ const options = z
       .describe("which biases of the base model are trained, too"),
     ...targetOptions,
   })
-  .check(checkLayers);
+  .check(checkLayers)
+  .check(({ value, issues }) => {
+    const { total_step: total, tinit, tfinal } = value;
+    if (total === null || tinit + tfinal < total) return;
+    const message = `expected tinit + tfinal below total_step, of which ${tinit} + ${tfinal} leave no step of ${total}`;
+    issues.push({ code: "custom", path: ["total_step"], message, input: total });
+  });
 
 type Options = z.output<typeof options>;
 
@@ -66,9 +78,10 @@ function distance(product: Value, r: number, b: OpBuilder): Value {
 export default defineAdapter({
   name: "adalora",
   peftType: "ADALORA",
-  summary: "Adds a low-rank update in the form of a singular value decomposition, kept near orthogonality",
+  summary:
+    "Adds a low-rank update in the form of a singular value decomposition, near orthogonality, and drops the singular values that matter least",
   formula:
-    "y = W x + b + s B diag(E) A x, with s = lora_alpha / init_r; the loss gains a penalty on A A^T - I and B^T B - I",
+    "y = W x + b + s B diag(E) A x, with s = lora_alpha / init_r; the loss gains a penalty on A A^T - I and B^T B - I; values E of small importance become 0 as the budget falls",
   paper:
     "Zhang et al. 2023, Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, https://arxiv.org/abs/2303.10512",
   options,
@@ -105,6 +118,7 @@ export default defineAdapter({
       o.orth_reg_weight / terms.length,
     );
   },
+  hook: ({ total_step: total }) => (total === null ? undefined : budgetHook(total)),
   build: ({ site, x, y, params, options: o, b, dropout }) => {
     const dropped = dropout(x, o.lora_dropout);
     if (site.kind === "conv") {

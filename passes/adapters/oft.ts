@@ -7,6 +7,8 @@ import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import type { LayerSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { detach } from "../../src/ops/detach.ts";
+import { dimOf } from "../../src/ops/facts.ts";
 import { sizesOf } from "./parts/layer-matrix.ts";
 import { aboveDiagonal, cayley, cayleySeries, skewOf, turnBlocks } from "./parts/rotation.ts";
 
@@ -30,6 +32,17 @@ const options = z
       .describe("without effect, as in PEFT, which makes the dropout but does not apply it"),
     init_weights: z.boolean().default(true).describe("true: rotations start as the identity; false: random"),
     block_share: z.boolean().default(false).describe("one rotation for all blocks of a module"),
+    coft: z
+      .boolean()
+      .default(false)
+      .describe("keep every rotation near the identity: before each use its vector is cut down to a length"),
+    eps: z
+      .number()
+      .positive()
+      .default(6e-5)
+      .describe(
+        "with coft, the Frobenius norm of a skew matrix that is allowed, times the root of their number",
+      ),
     use_cayley_neumann: z
       .boolean()
       .default(true)
@@ -71,11 +84,24 @@ function nearestDivisor(width: number, wish: number): number {
   return wish - low <= high - wish ? low : high;
 }
 
+/** Vectors cut down to the length that coft allows; its square counts twice in that of the skew matrix. */
+function nearIdentity(vectors: Value, { eps }: Options, b: OpBuilder): Value {
+  const count = Number(dimOf(vectors, 0));
+  const length = b.sqrt(b.mul(b.reduceSumSquare(vectors, [1]), 2));
+  return b.mul(vectors, b.min(b.div(b.scalar(eps / Math.sqrt(count), "float32"), length), 1));
+}
+
+/** The vectors as they are used. As in PEFT, which cuts them down in place, the gradient is that of what is used. */
+function used(vectors: Value, o: Options, b: OpBuilder): Value {
+  if (!o.coft) return vectors;
+  return b.add(vectors, detach(b, b.sub(nearIdentity(vectors, o, b), vectors)));
+}
+
 /** One matrix for each block, or one for all: (count, size, size) or (1, size, size). */
 function rotationsOf(site: LayerSite, vectors: Value, o: Options, b: OpBuilder): Value {
   const { count, size } = blocksOf(site, o);
   const own = o.block_share ? 1 : count;
-  const skew = skewOf(vectors, own, size, b);
+  const skew = skewOf(used(vectors, o, b), own, size, b);
   return o.use_cayley_neumann
     ? cayleySeries(skew, size, o.num_cayley_neumann_terms, b)
     : cayley(skew, own, size, b);
@@ -100,7 +126,7 @@ export default defineAdapter({
   paper:
     "Qiu et al. 2023, Controlling Text-to-Image Diffusion by Orthogonal Finetuning, https://arxiv.org/abs/2306.07280",
   options,
-  peftConfig: { coft: false, eps: 6e-5, fan_in_fan_out: false },
+  peftConfig: { fan_in_fan_out: false },
   sites: ["linear", "conv", "embedding"],
   accepts: (site) => {
     if (site.kind !== "conv") return true;
@@ -120,6 +146,19 @@ export default defineAdapter({
       },
     };
   },
+  hook: (o) =>
+    o.coft
+      ? {
+          names: ["rotation"],
+          state: {},
+          before: ({ b, param, split, join }) => {
+            const cut = split(param, ["rotation"]).map(({ rotation }) => ({
+              rotation: nearIdentity(rotation, o, b),
+            }));
+            return join(cut, ["rotation"]);
+          },
+        }
+      : undefined,
   build: ({ site, x, y, weight, base, params: { rotation }, options: o, b }) => {
     // Windows overlap, so that no rotation of the input does what one of the window's weight does.
     if (site.kind === "conv") return base(x, { weight: mergedWeight(site, weight(), rotation, o, b) });

@@ -26,7 +26,12 @@ export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, op
     return;
   }
   const { method, sites, streams } = places;
-  const shared = addParameters(graph, adapter.shared(sites), undefined, options.seed);
+  const shared = addParameters(
+    graph,
+    adapter.shared(sites),
+    { method: adapter.name, path: undefined },
+    options.seed,
+  );
   const start = graph.first;
   const common = {
     ...shared,
@@ -34,7 +39,12 @@ export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, op
   };
   const paramsOf = (site: AnySite): Record<string, Value> => ({
     ...common,
-    ...addParameters(graph, adapter.parameters(site, sites), basePath(site), options.seed),
+    ...addParameters(
+      graph,
+      adapter.parameters(site, sites),
+      { method: adapter.name, path: basePath(site) },
+      options.seed,
+    ),
   });
   const at = { graph, start, streams, paramsOf, options };
   if (places.kind === "prompt") attachPrompts(places.method, places.sites, at);
@@ -49,7 +59,13 @@ export function attachAdapter(
   options: AttachOptions,
 ): void {
   const byKey = new Map<string, Value>();
-  const common = addParameters(graph, adapter.shared(sites), undefined, options.seed, byKey);
+  const common = addParameters(
+    graph,
+    adapter.shared(sites),
+    { method: adapter.name, path: undefined },
+    options.seed,
+    byKey,
+  );
   const known = new Map<string, Record<string, Value>>();
   // A site right behind another one reads what that one yields adapted.
   const adapted = new Map<Value, Value>();
@@ -57,7 +73,14 @@ export function attachAdapter(
     const site = { ...found, x: adapted.get(found.x) ?? found.x };
     const path = ownerPath(site);
     const params =
-      known.get(path) ?? addParameters(graph, adapter.parameters(site, sites), path, options.seed, byKey);
+      known.get(path) ??
+      addParameters(
+        graph,
+        adapter.parameters(site, sites),
+        { method: adapter.name, path },
+        options.seed,
+        byKey,
+      );
     known.set(path, params);
     adapted.set(site.y, attachToSite(graph, adapter, site, { ...common, ...params }, options));
   }

@@ -212,6 +212,7 @@ function define<
         tied: false,
         unportable: {},
         companions: [],
+        hook: undefined,
         structure,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),
         parameters: (site) => keyed(spec.parameters?.(own(site), options) ?? {}),

@@ -7,6 +7,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
+import { type BoundHook, bindHook, type UpdateHook } from "../training/update-hook.ts";
 import type { Structure } from "./define-structure.ts";
 import type { Initializer, RandomStream } from "./initializers.ts";
 
@@ -155,6 +156,8 @@ export interface AdapterSpec<
     options: z.output<S>,
     b: OpBuilder,
   ) => Value | undefined;
+  /** What it does around the optimizer's update, such as a schedule; undefined where the options ask for nothing. */
+  readonly hook?: (options: z.output<S>) => UpdateHook<z.output<S>, K, string> | undefined;
   /** The adapted output of a site. */
   readonly build: (context: BuildContext<z.output<S>, K | H, T>) => Value;
   /** The same as weights; a reason where that is not possible, for some sites or for all. */
@@ -198,6 +201,7 @@ export interface BoundAdapter {
   readonly tied: boolean;
   readonly unportable: Unportable;
   readonly companions: readonly BoundAdapter[];
+  readonly hook: BoundHook | undefined;
   /** What a method of prompts or attention does beyond modules; undefined for all others. */
   readonly structure: Structure | undefined;
   /** Whether a site can be adapted; a reason where not, be it the kind. */
@@ -241,6 +245,7 @@ export function defineAdapter<
     sites,
     bind(given) {
       const options = schema.parse(given);
+      const hook = spec.hook?.(options);
       const optionsAt = (site: AnySite): z.output<S> => spec.optionsFor?.(options, site.path) ?? options;
       return {
         name,
@@ -252,6 +257,7 @@ export function defineAdapter<
         tied: spec.tied ?? false,
         unportable: spec.unportable?.(options) ?? {},
         companions: spec.companions?.(options) ?? [],
+        hook: hook === undefined ? undefined : bindHook(name, hook, options),
         structure: undefined,
         checkpoint: () => ({}),
         restore: (tensors) => tensors,

@@ -3,7 +3,7 @@
 import { Random } from "../data/random.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import type { Graph } from "../ir/graph.ts";
-import { setRole } from "../ir/role.ts";
+import { type RoleFacts, setRole } from "../ir/role.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -47,7 +47,7 @@ export function isSavedKey(key: string): boolean {
 export function addParameters(
   graph: Graph,
   specs: Readonly<Record<string, ParameterSpec>>,
-  path: string | undefined,
+  { method, path }: { readonly method: string; readonly path: string | undefined },
   seed: number,
   known = new Map<string, Value>(),
 ): Record<string, Value> {
@@ -60,17 +60,29 @@ export function addParameters(
   };
   for (const [name, spec] of Object.entries(specs)) {
     const key = keyOf(spec, path);
-    const value = known.get(key) ?? addParameter(graph, key, spec, drawTensor(key, spec, seed, startOf));
+    const facts = { method, name, ...(path === undefined ? {} : { module: path }) };
+    const value =
+      known.get(key) ?? addParameter(graph, key, spec, facts, drawTensor(key, spec, seed, startOf));
     known.set(key, value);
     added[name] = value;
   }
   return added;
 }
 
-function addParameter(graph: Graph, key: string, spec: ParameterSpec, tensor: Tensor): Value {
+function addParameter(
+  graph: Graph,
+  key: string,
+  spec: ParameterSpec,
+  facts: RoleFacts,
+  tensor: Tensor,
+): Value {
   if (spec.trainable === false) return setRole(graph.addInitializer(tensor, key), "frozen", { key });
   const value = graph.addInput({ name: key, type: tensorType("float32", spec.shape), initializer: tensor });
-  return setRole(value, "param", { key, ...(spec.group === undefined ? {} : { group: spec.group }) });
+  return setRole(value, "param", {
+    key,
+    ...facts,
+    ...(spec.group === undefined ? {} : { group: spec.group }),
+  });
 }
 
 /** Drawn from a stream of its own, so that a value depends on seed and key but not on what is adapted beside it. */

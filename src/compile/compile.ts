@@ -106,6 +106,8 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
       kind: settings.optimizer.name,
       options: JSON.stringify(settings.optimizer.options),
       clip: settings.clip ?? 0,
+      method: settings.method.name,
+      method_options: JSON.stringify(plan.methodOptions),
       ...scaling(settings),
     },
   };

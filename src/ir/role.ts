@@ -23,11 +23,27 @@ export interface RoleFacts {
   readonly below?: string;
   /** Parameter group for optimizers that treat groups differently. */
   readonly group?: string;
+  /** For trained tensors of a method: the method, the path of its module, and its own name for the tensor. */
+  readonly method?: string;
+  readonly module?: string;
+  readonly name?: string;
   /** For outputs: how many positions at the start of the second axis belong to virtual tokens. */
   readonly virtual?: string;
 }
 
-const factNames = ["key", "field", "kind", "feeds", "slices", "below", "group", "virtual"] as const;
+const factNames = [
+  "key",
+  "field",
+  "kind",
+  "feeds",
+  "slices",
+  "below",
+  "group",
+  "method",
+  "module",
+  "name",
+  "virtual",
+] as const;
 
 /** Marks a value; facts that are left out are cleared. */
 export function setRole(value: Value, role: InputRole | OutputRole, facts: RoleFacts = {}): Value {

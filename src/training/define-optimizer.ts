@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
+import type { FlatLayout } from "./flat-layout.ts";
 
 /** What an update is built with. Parameter, gradient and state have one shape: that of a flat buffer. */
 export interface UpdateContext<O, K extends string> {
@@ -15,6 +16,8 @@ export interface UpdateContext<O, K extends string> {
   readonly lr: Value;
   /** Number of this update, from 1, int64 scalar. Skipped updates do not count. */
   readonly step: Value;
+  /** The tensors that the flat buffer holds, for optimizers to which their shapes or groups matter. */
+  readonly layout: FlatLayout;
 }
 
 /** The values after an update. */

@@ -15,6 +15,12 @@ export interface FlatSlice {
   readonly key: string;
   readonly offset: number;
   readonly shape: readonly number[];
+  /** Group for optimizers that treat groups differently. */
+  readonly group?: string;
+  /** The method that added the tensor, its module there, and the method's own name for it. */
+  readonly method?: string;
+  readonly module?: string;
+  readonly name?: string;
 }
 
 /** Names of the flat input and output. */
@@ -56,10 +62,19 @@ function layoutOf(params: readonly Value[]): FlatSlice[] {
     const shape = staticShape(shapeOf(param));
     if (key === undefined || shape === undefined)
       throw new InternalError(`parameter "${param.name}" lacks key or size`);
-    const slice = { key, offset, shape };
+    const slice: FlatSlice = { key, offset, shape, ...originOf(param) };
     offset += countElements(shape);
     return slice;
   });
+}
+
+/** What the tensor is to its method, as far as it is known. */
+function originOf(param: Value): Partial<FlatSlice> {
+  const facts = (["group", "method", "module", "name"] as const).flatMap((fact) => {
+    const text = roleFact(param, fact);
+    return text === undefined ? [] : [[fact, text] as const];
+  });
+  return Object.fromEntries(facts);
 }
 
 function totalSize(slices: readonly FlatSlice[]): number {

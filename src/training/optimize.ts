@@ -4,13 +4,15 @@ import { float32Tensor, int64Tensor, zeroTensor } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import { freeInputName } from "../ir/names.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
+import { countElements } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { shapeOf } from "../ops/facts.ts";
 import type { BoundOptimizer } from "./define-optimizer.ts";
+import { FlatLayout } from "./flat-layout.ts";
 import { type FlatSlice, readSlices } from "./flatten.ts";
+import { type BoundHook, HookAt } from "./update-hook.ts";
 
 /** Dynamic loss scaling, as torch.amp.GradScaler does it (Micikevicius et al. 2017, arXiv:1710.03740). */
 export interface LossScaling {
@@ -27,6 +29,8 @@ export interface OptimizeOptions {
   /** Global norm to which gradients are cut down. */
   readonly clip?: number | undefined;
   readonly scaling?: LossScaling | undefined;
+  /** What the method does around the update. */
+  readonly hook?: BoundHook | undefined;
 }
 
 /** Keys of scalar state in the state file. */
@@ -41,7 +45,7 @@ const scalarKeys = {
  * next step. A gradient that is not finite changes nothing but the loss scale, and is reported as `skipped`.
  */
 export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
-  const { opset, optimizer, clip, scaling } = options;
+  const { opset, optimizer, clip, scaling, hook } = options;
   const b = new OpBuilder({ graph }, opset);
   const [param] = withRole(graph.inputs, "param");
   const gradient = withRole(graph.outputs, "grad")[0] ?? withRole(graph.inputs, "grad")[0];
@@ -61,17 +65,39 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   const step = b.add(counter, 1);
   const slices = readSlices(param);
   const state = Object.fromEntries(
-    optimizer.state.map((name) => [name, flatStateInput(graph, name, param, slices)]),
+    optimizer.state.map((name) => [name, flatStateInput(graph, name, slices)]),
   );
-  const updated = optimizer.update({ b, param, grad: clipped, state, lr, step });
+  const at = hook === undefined ? undefined : new HookAt(hook, slices);
+  const taken = Object.keys(hook?.state ?? {}).find((name) => optimizer.state.includes(name));
+  if (taken !== undefined)
+    throw new InternalError(
+      `both optimizer ${optimizer.name} and method ${hook?.method ?? ""} have a state "${taken}"`,
+    );
+  const start = at?.before(b, param) ?? param;
+  const layout = new FlatLayout(slices);
+  const updated = optimizer.update({ b, param: start, grad: clipped, state, lr, step, layout });
+  const hookState = Object.fromEntries(
+    Object.keys(hook?.state ?? {}).map((name) => [
+      name,
+      flatStateInput(graph, name, at?.slicesOf(name) ?? []),
+    ]),
+  );
+  const hooked = at?.after(b, { param: updated.param, grad: clipped, state: hookState, step });
 
-  feed(graph, b.where(finite, updated.param, param), param);
-  for (const [name, before] of Object.entries(state)) {
-    const after = updated.state[name];
-    if (after === undefined)
-      throw new InternalError(`optimizer ${optimizer.name} does not update its state "${name}"`);
-    feed(graph, b.where(finite, after, before), before);
-  }
+  feed(graph, b.where(finite, hooked?.param ?? updated.param, param), param);
+  const keep = (
+    by: string,
+    from: Readonly<Record<string, Value>>,
+    to: Readonly<Record<string, Value>>,
+  ): void => {
+    for (const [name, before] of Object.entries(from)) {
+      const after = to[name];
+      if (after === undefined) throw new InternalError(`${by} does not update its state "${name}"`);
+      feed(graph, b.where(finite, after, before), before);
+    }
+  };
+  keep(`optimizer ${optimizer.name}`, state, updated.state);
+  keep(`method ${hook?.method ?? ""}`, hookState, hooked?.state ?? {});
   feed(graph, b.where(finite, step, counter), counter);
   if (scale !== undefined && scaling !== undefined) updateScale(graph, b, scale, finite, scaling);
   addMetric(graph, "grad_norm", norm);
@@ -117,14 +143,18 @@ function stateInput(graph: Graph, name: string, key: string, initial: Tensor): V
   return setRole(value, "state", { key });
 }
 
-function flatStateInput(graph: Graph, name: string, param: Value, slices: readonly FlatSlice[]): Value {
-  const shape = shapeOf(param).map(Number);
+function flatStateInput(graph: Graph, name: string, slices: readonly FlatSlice[]): Value {
+  const shape = [slices.reduce((sum, slice) => sum + countElements(slice.shape), 0)];
   const value = graph.addInput({
     name: freeInputName(graph, `state.${name}`),
     type: tensorType("float32", shape),
     initializer: zeroTensor("float32", shape),
   });
-  const parts = slices.map((slice) => ({ ...slice, key: `${slice.key}/${name}` }));
+  const parts = slices.map(({ key, offset, shape: dims }) => ({
+    key: `${key}/${name}`,
+    offset,
+    shape: dims,
+  }));
   return setRole(value, "state", { key: `state/${name}`, slices: JSON.stringify(parts) });
 }
 

@@ -20,6 +20,7 @@ const trainSchema = z.looseObject({
   max_grad_norm: z.number().default(1),
   gradient_accumulation: z.int().default(1),
   micro_losses: z.array(z.number()).default([]),
+  rank_pattern: z.record(z.string(), z.array(z.boolean())).optional(),
   loss_scales: z.array(z.number()).default([]),
   float64_difference: z
     .looseObject({ loose_tensors: z.record(z.string(), z.number()).default({}) })

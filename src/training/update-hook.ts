@@ -1,0 +1,186 @@
+/** What a method does around the optimizer's update of its tensors: schedules, projections, and the state that they need. */
+import { InternalError } from "../diagnostics/define.ts";
+import { countElements } from "../ir/shape.ts";
+import type { Value } from "../ir/value.ts";
+import type { OpBuilder } from "../ops/builder.ts";
+import { FlatLayout } from "./flat-layout.ts";
+import type { FlatSlice } from "./flatten.ts";
+
+/** Tensors of each module by the method's own names for them. */
+export type ByModule<K extends string> = readonly Readonly<Record<K, Value>>[];
+
+/** Flat vectors of a method's trained tensors, and their parts. */
+export interface HookViews<K extends string> {
+  readonly b: OpBuilder;
+  /** Tensors of each module that has them, modules in the order in which they were adapted. */
+  readonly split: <N extends K>(flat: Value, names: readonly N[]) => ByModule<N>;
+  /** The reverse. */
+  readonly join: <N extends K>(modules: ByModule<N>, names: readonly N[]) => Value;
+}
+
+export interface HookContext<O, K extends string, S extends string> extends HookViews<K> {
+  readonly options: O;
+  /** The method's tensors after the optimizer's update, flat, in the order of `names`. */
+  readonly param: Value;
+  /** Their gradients as the optimizer was given them: unscaled and clipped. */
+  readonly grad: Value;
+  /** State before the update, flat, of the tensors that it accompanies. */
+  readonly state: Readonly<Record<S, Value>>;
+  /** Number of this update, from 1, int64 scalar. Skipped updates do not count. */
+  readonly step: Value;
+}
+
+/** Tensors are `K`, states `S`. All of it is part of the graph of the update, and is skipped with an update that is skipped. */
+export interface UpdateHook<O, K extends string, S extends string = never> {
+  /** Trained tensors of a module that it works with, all of which every module has. */
+  readonly names: readonly K[];
+  /** State, zero at the start, by name: the tensors that it accompanies, each element one of theirs. */
+  readonly state: Readonly<Record<S, readonly K[]>>;
+  /** Tensors that the update starts from, where they are not those that it is given; what is built has to read the same. */
+  readonly before?: (context: HookViews<K> & { readonly options: O; readonly param: Value }) => Value;
+  readonly after?: (context: HookContext<O, K, S>) => {
+    readonly param: Value;
+    readonly state: Readonly<Record<S, Value>>;
+  };
+}
+
+/** A hook with its options bound and its names erased. */
+export interface BoundHook {
+  /** Name of the method whose tensors it takes. */
+  readonly method: string;
+  readonly names: readonly string[];
+  readonly state: Readonly<Record<string, readonly string[]>>;
+  before(context: HookViews<string> & { readonly param: Value }): Value;
+  after(context: Omit<HookContext<unknown, string, string>, "options">): {
+    readonly param: Value;
+    readonly state: Readonly<Record<string, Value>>;
+  };
+}
+
+/** Binds a hook to options. */
+export function bindHook<O, K extends string, S extends string>(
+  method: string,
+  { names, state, before, after }: UpdateHook<O, K, S>,
+  options: O,
+): BoundHook {
+  return {
+    method,
+    names,
+    state,
+    before: (context) => before?.({ ...context, options }) ?? context.param,
+    after: (context) => after?.({ ...context, options }) ?? { param: context.param, state: context.state },
+  };
+}
+
+/** A hook at the tensors of a flat vector that are its own. */
+export class HookAt {
+  private readonly all: FlatLayout;
+  private readonly hook: BoundHook;
+  /** Places of the hook's tensors in the whole vector: for each module, in the order of the names. */
+  private readonly places: readonly number[];
+
+  /** @throws InternalError where the vector does not hold what the hook names. */
+  constructor(hook: BoundHook, slices: readonly FlatSlice[]) {
+    this.hook = hook;
+    this.all = new FlatLayout(slices);
+    const own = slices.filter(({ method }) => method === hook.method);
+    const modules = [...new Set(own.map(({ module }) => module))];
+    this.places = modules.flatMap((module) =>
+      hook.names.map((name) => {
+        const place = slices.findIndex(
+          (each) => own.includes(each) && each.module === module && each.name === name,
+        );
+        if (place < 0) throw new InternalError(`module "${module}" has no tensor ${name} of ${hook.method}`);
+        return place;
+      }),
+    );
+  }
+
+  /** Layout of the state of a name. */
+  slicesOf(state: string): FlatSlice[] {
+    let offset = 0;
+    return this.layoutOf(this.hook.state[state] ?? []).slices.map((slice) => {
+      const placed = { ...slice, offset };
+      offset += countElements(slice.shape);
+      return placed;
+    });
+  }
+
+  before(b: OpBuilder, flat: Value): Value {
+    const param = this.take(b, flat);
+    const changed = this.hook.before({ ...this.views(b), param });
+    return changed === param ? flat : this.put(b, flat, changed);
+  }
+
+  after(
+    b: OpBuilder,
+    {
+      param,
+      grad,
+      state,
+      step,
+    }: Pick<HookContext<unknown, string, string>, "param" | "grad" | "state" | "step">,
+  ): { readonly param: Value; readonly state: Readonly<Record<string, Value>> } {
+    const given = { param: this.take(b, param), grad: this.take(b, grad), state, step };
+    const after = this.hook.after({ ...this.views(b), ...given });
+    return {
+      param: after.param === given.param ? param : this.put(b, param, after.param),
+      state: after.state,
+    };
+  }
+
+  private views(b: OpBuilder): HookViews<string> {
+    return {
+      b,
+      split: (flat, names) => {
+        const tensors = this.layoutOf(names).split(b, flat);
+        const count = names.length;
+        return Array.from({ length: tensors.length / count }, (_, at) =>
+          named(this.inOrder(names), tensors.slice(at * count, (at + 1) * count)),
+        );
+      },
+      join: (modules, names) => {
+        const order = this.inOrder(names);
+        return this.layoutOf(names).join(
+          b,
+          modules.flatMap((module) => order.map((name) => module[name])),
+        );
+      },
+    };
+  }
+
+  /** Names in the order in which a vector holds their tensors. */
+  private inOrder<N extends string>(names: readonly N[]): N[] {
+    const place = (name: string): number => this.hook.names.indexOf(name);
+    return [...names].sort((left, right) => place(left) - place(right));
+  }
+
+  /** Layout of a vector of the given tensors of all modules. */
+  private layoutOf(names: readonly string[]): FlatLayout {
+    const taken = this.places.flatMap((place) => this.all.slices[place] ?? []);
+    const order = taken.filter(({ name }) => name !== undefined && names.includes(name));
+    return new FlatLayout(order);
+  }
+
+  private take(b: OpBuilder, flat: Value): Value {
+    const tensors = this.all.split(b, flat);
+    return this.layoutOf(this.hook.names).join(
+      b,
+      this.places.flatMap((place) => tensors[place] ?? []),
+    );
+  }
+
+  private put(b: OpBuilder, flat: Value, own: Value): Value {
+    const changed = this.layoutOf(this.hook.names).split(b, own);
+    const at = new Map(this.places.map((place, i) => [place, changed[i]]));
+    return this.all.map(b, flat, (tensor, _, i) => at.get(i) ?? tensor);
+  }
+}
+
+function named<N extends string>(names: readonly N[], values: readonly Value[]): Readonly<Record<N, Value>> {
+  const found = Object.fromEntries(names.map((name, i) => [name, values[i]]));
+  const isWhole = (record: Record<string, Value | undefined>): record is Record<N, Value> =>
+    names.every((name) => record[name] !== undefined);
+  if (isWhole(found)) return found;
+  throw new InternalError("a module lacks a tensor");
+}
