@@ -18,6 +18,7 @@ import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
 import repeat from "./repeat.ts";
 import sinkSelections from "./sink-selections.ts";
+import splitCausal from "./split-causal.ts";
 import timeFirst from "./time-first.ts";
 import trainingForm from "./training-form.ts";
 import unfuse from "./unfuse.ts";
@@ -45,6 +46,7 @@ export const passes = [
   optimize,
   repeat,
   sinkSelections,
+  splitCausal,
   timeFirst,
   trainingForm,
   unfuse,

@@ -94,10 +94,17 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   for (const param of withRole(evaluation.graph.inputs, "param"))
     parameterKeys.add(roleFact(param, "key") ?? param.name);
   takeFrozen(evaluation.graph, state);
-  runPasses(evaluation, [...forwardOptimizations(settings.disable), { pass: "flatten" }], watch);
+  runPasses(
+    evaluation,
+    [...forwardOptimizations(settings.disable, { paddingUnread: false }), { pass: "flatten" }],
+    watch,
+  );
   const gradient = build(options.still !== true);
   dropOutputs(gradient.graph, ["logits", "output"]);
-  runPasses(gradient, forwardOptimizations(settings.disable), watch);
+  // The losses of tasks leave out padding; that of features compares all there is, and of others it is not known.
+  const paddingUnread =
+    settings.loss === undefined && plan.task !== "feature" && plan.loss.name !== "existing";
+  runPasses(gradient, forwardOptimizations(settings.disable, { paddingUnread }), watch);
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   const training = cloneModel(gradient);
   const optimizeStep: PipelineStep = {

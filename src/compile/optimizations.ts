@@ -2,19 +2,29 @@
 import type { PipelineStep } from "../pass/pipeline.ts";
 
 /** On the adapted model with its loss, before it is differentiated. */
-const forward = ["sink-selections"] as const;
+const forward = ["sink-selections", "split-causal"] as const;
 
 /** Their names, as `disable` of a request takes them. */
 export const optimizationNames = [...forward] as const;
 
 export type OptimizationName = (typeof optimizationNames)[number];
 
-/** The steps for a graph that is about to be differentiated, or evaluated. */
-export function forwardOptimizations(disabled: readonly OptimizationName[]): PipelineStep[] {
-  return stepsOf(forward, disabled);
+/** What a graph is for, as far as it decides what may be left out. */
+export interface GraphUse {
+  /** Whether nothing reads what the model makes of positions that see no other, not even themselves. */
+  readonly paddingUnread: boolean;
 }
 
-function stepsOf(names: readonly OptimizationName[], disabled: readonly OptimizationName[]): PipelineStep[] {
-  const kept = names.filter((name) => !disabled.includes(name));
-  return kept.length === 0 ? [] : ["dce", ...kept, "cse"].map((pass) => ({ pass }));
+/** The steps for a graph that is about to be differentiated, or evaluated. */
+export function forwardOptimizations(
+  disabled: readonly OptimizationName[],
+  { paddingUnread }: GraphUse,
+): PipelineStep[] {
+  const options: Partial<Record<OptimizationName, PipelineStep["options"]>> = {
+    "split-causal": { padded: paddingUnread },
+  };
+  const kept = forward
+    .filter((name) => !disabled.includes(name))
+    .map((pass): PipelineStep => ({ pass, options: options[pass] ?? {} }));
+  return kept.length === 0 ? [] : [{ pass: "dce" }, ...kept, { pass: "cse" }];
 }
