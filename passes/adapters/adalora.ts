@@ -6,9 +6,9 @@ import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { budgetHook } from "./parts/budget.ts";
-import { identity } from "./parts/inverse.ts";
+import { distanceFromIdentity } from "./parts/inverse.ts";
 import { sizesOf } from "./parts/layer-matrix.ts";
-import { absentOfLora } from "./parts/lora-config.ts";
+import { inheritedFromLora } from "./parts/lora-config.ts";
 import { windowOf } from "./parts/window.ts";
 
 const kept = "of the schedule that drops singular values";
@@ -69,12 +69,6 @@ function deltaOf({ A, B, E }: Params, o: Options, b: OpBuilder): Value {
   return b.mul(b.matmul(B, b.mul(A, E)), scalingOf(o));
 }
 
-/** Frobenius norm of P - I. */
-function distance(product: Value, r: number, b: OpBuilder): Value {
-  const difference = b.sub(product, identity(r, b));
-  return b.sqrt(b.reduceSumSquare(difference, undefined, false));
-}
-
 export default defineAdapter({
   name: "adalora",
   peftType: "ADALORA",
@@ -86,7 +80,7 @@ export default defineAdapter({
     "Zhang et al. 2023, Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, https://arxiv.org/abs/2303.10512",
   options,
   peftConfig: {
-    ...absentOfLora,
+    ...inheritedFromLora,
     alpha_pattern: {},
     lora_bias: false,
     r: 8,
@@ -108,8 +102,8 @@ export default defineAdapter({
   },
   penalty: (params, o, b) => {
     const terms = params.flatMap(({ A, B }) => [
-      distance(b.matmul(A, b.transpose(A, [1, 0])), o.init_r, b),
-      distance(b.matmul(b.transpose(B, [1, 0]), B), o.init_r, b),
+      distanceFromIdentity(b.matmul(A, b.transpose(A, [1, 0])), o.init_r, b),
+      distanceFromIdentity(b.matmul(b.transpose(B, [1, 0]), B), o.init_r, b),
     ]);
     const [first, ...rest] = terms;
     if (first === undefined || o.orth_reg_weight === 0) return undefined;

@@ -24,6 +24,7 @@ export interface AttachTools {
   readonly dropout: (x: Value, p: number) => Value;
   readonly noise: Noise;
   readonly field: BatchField;
+  readonly training: boolean;
 }
 
 export function toolsOf(b: OpBuilder, { dropout, noise }: AttachOptions): AttachTools {
@@ -32,6 +33,7 @@ export function toolsOf(b: OpBuilder, { dropout, noise }: AttachOptions): Attach
     dropout: (x, p) => (p > 0 && dropout !== undefined ? dropout(b, x, p) : x),
     noise: (kind, like) => noise?.(b, kind, like),
     field: batchField(b.graph),
+    training: dropout !== undefined,
   };
 }
 

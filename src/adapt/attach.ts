@@ -1,7 +1,9 @@
 /** Rewrites sites into adapter-augmented subgraphs: the part of `adapt` that is the same for every method. */
 
 import { dequantizedIn } from "../analysis/quantized-weight.ts";
-import type { AnySite, Site, SiteParameter } from "../analysis/sites.ts";
+import { type AnySite, findSites, type Site, type SiteParameter } from "../analysis/sites.ts";
+import { findStreams } from "../analysis/token-streams.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -11,7 +13,7 @@ import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
 import { attachPrompts, attachToAttention } from "./attach-structure.ts";
 import { type AttachOptions, toolsOf } from "./attach-tools.ts";
-import type { BoundAdapter, Merged } from "./define.ts";
+import type { BoundAdapter, BuildContext, Merged } from "./define.ts";
 import { addParameters } from "./parameters.ts";
 import { markPenalty } from "./penalty.ts";
 import type { Places } from "./places.ts";
@@ -69,6 +71,12 @@ export function attachAdapter(
   const known = new Map<string, Record<string, Value>>();
   // A site right behind another one reads what that one yields adapted.
   const adapted = new Map<Value, Value>();
+  const terms: Value[] = [];
+  const shared = {
+    addToLoss: (term: Value): void => void terms.push(term),
+    modules: new Set(sites.map(ownerPath)).size,
+    tokens: tokensOf(graph, adapter),
+  };
   for (const found of sites) {
     const site = { ...found, x: adapted.get(found.x) ?? found.x };
     const path = ownerPath(site);
@@ -82,13 +90,34 @@ export function attachAdapter(
         byKey,
       );
     known.set(path, params);
-    adapted.set(site.y, attachToSite(graph, adapter, site, { ...common, ...params }, options));
+    adapted.set(
+      site.y,
+      attachToSite(graph, adapter, site, { ...common, ...params }, { ...options, ...shared }),
+    );
   }
-  const penalty = adapter.penalty([...known.values()], new OpBuilder({ graph }, options.opset));
-  if (penalty === undefined) return;
-  penalty.name = "penalty";
-  markPenalty(penalty);
-  graph.addOutput(penalty);
+  const b = new OpBuilder({ graph }, options.opset);
+  const penalty = adapter.penalty([...known.values()], b);
+  const [first, ...rest] = penalty === undefined ? terms : [...terms, penalty];
+  if (first === undefined) return;
+  const total = rest.reduce((sum, term) => b.add(sum, term), first);
+  total.name = "penalty";
+  markPenalty(total);
+  graph.addOutput(total);
+}
+
+type Shared = Pick<BuildContext<unknown, string>, "addToLoss" | "modules" | "tokens">;
+
+/** Gives the ids of the stream that makes the output, looked for when they are first asked for. */
+function tokensOf(graph: Graph, { name }: BoundAdapter): () => Value {
+  let ids: Value | undefined;
+  return () => {
+    if (ids !== undefined) return ids;
+    const sites = findSites(graph);
+    ids = findStreams(graph, sites).at(-1)?.ids;
+    if (ids !== undefined) return ids;
+    const tables = sites.filter(({ kind }) => kind === "embedding").map(({ path }) => path);
+    throw adaptErrors.E_TOKENS_MISSING(name, tables);
+  };
 }
 
 /** Gives the adapted output. */
@@ -97,7 +126,7 @@ function attachToSite(
   adapter: BoundAdapter,
   site: Site,
   params: Record<string, Value>,
-  options: AttachOptions,
+  options: AttachOptions & Shared,
 ): Value {
   const last = site.y.producer;
   if (last === undefined) throw new InternalError(`site "${site.path}" yields no result of a node`);
@@ -105,8 +134,12 @@ function attachToSite(
   b.source = site.node;
   // Readers before the rewrite: what the adapter itself builds must go on reading the base output.
   const readers = new Set(site.y.uses);
+  const { addToLoss, modules, tokens } = options;
   const adapted = adapter.build({
     ...toolsOf(b, options),
+    addToLoss,
+    modules,
+    tokens,
     site,
     x: site.x,
     y: site.y,

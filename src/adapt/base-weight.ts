@@ -25,16 +25,19 @@ function readWeight({ path, weight }: Site): WeightMatrix {
   const { numbers, shape } = readParameter(path, weight);
   const [first = 0, ...rest] = shape;
   const second = countElements(rest);
-  if (weight.storedAs === "torch") {
-    return { rows: first, columns: second, at: (row, column) => numbers[row * second + column] ?? 0 };
-  }
-  return { rows: second, columns: first, at: (row, column) => numbers[column * second + row] ?? 0 };
+  const isTorch = weight.storedAs === "torch";
+  // Of several modules in one initializer, those rows that are the site's.
+  const { start, size } = weight.rows ?? { start: 0, size: isTorch ? first : second };
+  return isTorch
+    ? { rows: size, columns: second, at: (row, column) => numbers[(start + row) * second + column] ?? 0 }
+    : { rows: size, columns: first, at: (row, column) => numbers[column * second + start + row] ?? 0 };
 }
 
 /** Shape of the weight in PyTorch's layout. */
 export function weightShape({ weight }: Site): readonly number[] {
   const dims = weight.quantized?.shape ?? weight.value.initializer?.dims ?? [];
-  return weight.storedAs === "torch" ? dims : [...dims].reverse();
+  const own = weight.storedAs === "torch" ? dims : [...dims].reverse();
+  return weight.rows === undefined ? own : [weight.rows.size, ...own.slice(1)];
 }
 
 /** The weight itself, in PyTorch's layout. */
@@ -62,7 +65,9 @@ export function baseRows(site: Site, rows: readonly number[]): Initializer {
 export function baseBias({ path, bias }: Site): Initializer {
   return () => {
     if (bias === undefined) throw new InternalError(`"${path}" has no bias`);
-    return Float32Array.from(readParameter(path, bias).numbers);
+    const { start, size } = bias.rows ?? { start: 0, size: undefined };
+    const all = Float32Array.from(readParameter(path, bias).numbers);
+    return size === undefined ? all : all.slice(start, start + size);
   };
 }
 

@@ -225,6 +225,7 @@ function define<
           };
           return spec.checkpoint?.(all, options, b) ?? {};
         },
+        toPeft: (tensors) => ({ options, tensors }),
         restore: (tensors) => spec.restore?.(tensors, options) ?? tensors,
         build: () => {
           throw new InternalError(`${name} is not built from modules`);

@@ -50,6 +50,14 @@ export interface Unportable {
   readonly toPeft?: string;
 }
 
+/** What an adapter folder holds. */
+export interface PeftForm {
+  /** Options under PEFT's names. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Tensors by key; those that PEFT does not save are left out. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
 /** Sites of the kinds `T`. */
 export type SiteOf<T extends SiteKind> = Extract<Site, { readonly kind: T }>;
 
@@ -90,6 +98,14 @@ export interface BuildContext<O, K extends string, T extends SiteKind = SiteKind
   /** Random numbers in the shape of `like` in the training graph, new in every step; undefined in every other. */
   readonly noise: Noise;
   readonly field: BatchField;
+  /** Whether the graph is one that trains; in every other, nothing is built that only gradients or noise need. */
+  readonly training: boolean;
+  /** Adds a scalar to the loss. */
+  readonly addToLoss: (term: Value) => void;
+  /** Number of modules that are adapted. */
+  readonly modules: number;
+  /** Ids of the model's tokens, [batch, sequence]. @throws DiagnosticError `E_TOKENS_MISSING` where it reads none. */
+  readonly tokens: () => Value;
 }
 
 export interface MergeContext<O, K extends string, T extends SiteKind = SiteKind> {
@@ -169,6 +185,8 @@ export interface AdapterSpec<
   readonly tied?: boolean;
   /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
   readonly unportable?: (options: z.output<S>) => Unportable;
+  /** What folders for PEFT hold in place of the options and tensors themselves, of the same method and by the same formula. */
+  readonly toPeft?: (form: PeftForm & { readonly options: z.output<S> }) => PeftForm;
   /**
    * Methods that options bring along, attached to modules of their own. Where their options name no targets, these are the table
    * of the input's tokens.
@@ -212,6 +230,8 @@ export interface BoundAdapter {
   checkpoint(params: Readonly<Record<string, Value>>, b: OpBuilder): Readonly<Record<string, Value>>;
   /** The reverse, where it can be done: trained tensors from a checkpoint's. */
   restore(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor>;
+  /** Options and tensors as folders for PEFT hold them. */
+  toPeft(tensors: ReadonlyMap<string, Tensor>): PeftForm;
   penalty(params: readonly Readonly<Record<string, Value>>[], b: OpBuilder): Value | undefined;
   build(context: Omit<BuildContext<unknown, string>, "options">): Value;
   merge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
@@ -261,6 +281,7 @@ export function defineAdapter<
         structure: undefined,
         checkpoint: () => ({}),
         restore: (tensors) => tensors,
+        toPeft: (tensors) => spec.toPeft?.({ options, tensors }) ?? { options, tensors },
         accepts: (site) =>
           takes(site) ? (spec.accepts?.(site, optionsAt(site)) ?? true) : `it is of kind ${site.kind}`,
         parameters: (site, all) => spec.parameters(own(site), optionsAt(site), all.map(own)),

@@ -11,7 +11,7 @@ import type { RunConstantGraph } from "./merge-model.ts";
 const opset = 20;
 
 /**
- * Tensors by key, as PEFT's `save_pretrained` chooses them.
+ * Tensors by key, as PEFT's `save_pretrained` chooses them; where the method adapts modules, all, for it to choose from.
  *
  * @param tensors trained and frozen tensors by our keys.
  * @throws DiagnosticError `E_CHECKPOINT_KEY_MISSING` where a shared tensor of the method is not among them.
@@ -21,8 +21,8 @@ export async function checkpointTensors(
   tensors: ReadonlyMap<string, Tensor>,
   run: RunConstantGraph,
 ): Promise<Map<string, Tensor>> {
+  if (adapter.structure === undefined) return new Map(tensors);
   const saved = new Map([...tensors].filter(([key]) => isSavedKey(key)));
-  if (adapter.structure === undefined) return saved;
   const model = new Model({ opsets: [["", opset]], graph: new Graph("checkpoint") });
   const b = new OpBuilder({ graph: model.graph }, opset);
   const params = Object.fromEntries(

@@ -13,7 +13,7 @@ export interface PeftExport {
   readonly adapter: BoundAdapter;
   /** PEFT's `task_type`; undefined where PEFT has none for the task. */
   readonly taskType: string | undefined;
-  /** Tensors of the adapter by key, float32, int32 or int64; those that PEFT does not save are left out. */
+  /** Tensors of the adapter by key, float32, int32 or int64, be they ones that PEFT does not save. */
   readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
@@ -30,7 +30,8 @@ export async function writePeftFolder(
   if (adapter.unportable.toPeft !== undefined)
     throw adaptErrors.E_ADAPTER_UNPORTABLE(folder, adapter.name, adapter.unportable.toPeft);
   mkdirSync(folder, { recursive: true });
-  const saved = [...tensors].filter(([key]) => isSavedKey(key));
+  const form = adapter.toPeft(tensors);
+  const saved = [...form.tensors].filter(([key]) => isSavedKey(key));
   const entries = saved.map(([name, tensor]) => ({
     name,
     dtype: elementTypes[tensor.dtype === "int32" || tensor.dtype === "int64" ? tensor.dtype : "float32"],
@@ -38,5 +39,8 @@ export async function writePeftFolder(
     data: () => tensor.bytes(),
   }));
   await writeSafetensors(join(folder, peftFiles.weights), entries, new Map([["format", "pt"]]));
-  await writeFileAtomic(join(folder, peftFiles.config), peftConfigText(adapter, taskType, peftVersion));
+  await writeFileAtomic(
+    join(folder, peftFiles.config),
+    peftConfigText({ ...adapter, options: form.options }, taskType, peftVersion),
+  );
 }

@@ -70,7 +70,11 @@ export function readPeftFolder(folder: string, methods: readonly Adapter[] = ada
 }
 
 /** Text of `adapter_config.json` as PEFT writes it: every field, sorted, indented by two. */
-export function peftConfigText(adapter: BoundAdapter, taskType: string | undefined, version: string): string {
+export function peftConfigText(
+  adapter: Pick<BoundAdapter, "peftConfig" | "peftType" | "options">,
+  taskType: string | undefined,
+  version: string,
+): string {
   const config: Record<string, unknown> = {
     ...commonFields,
     ...adapter.peftConfig,

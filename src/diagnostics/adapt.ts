@@ -46,6 +46,13 @@ export const adaptErrors = defineDiagnostics({
     got: embeddings.length > 0 ? `tables that are not indexed so: ${listed(embeddings)}` : "no table",
     next: "choose a method that adapts modules, such as --method lora",
   }),
+  E_TOKENS_MISSING: (method: string, embeddings: readonly string[]) => ({
+    message: `${method} looks at the model's tokens with these options, and the model has none that it reads from an input`,
+    place: "--method",
+    expected: "a Gather from a table, indexed by an integer input [batch, sequence]",
+    got: embeddings.length > 0 ? `tables that are not indexed so: ${listed(embeddings)}` : "no table",
+    next: "leave the option that looks at tokens out",
+  }),
   E_NO_ATTENTION: (method: string, rejected: readonly string[]) => ({
     message: `${method} changes attention blocks, and none of the right kind was found`,
     place: "--method",

@@ -109,7 +109,7 @@ describe("fields of the configuration", () => {
     [{ something_new: 0.5 }, "something_new", "absent"],
     [{ something_new: ["a"] }, "something_new", "absent"],
     [{ layer_replication: [[0, 2]] }, "layer_replication", "null"],
-    [{ use_qalora: true }, "use_qalora", "false"],
+    [{ megatron_config: { size: 1 } }, "megatron_config", "null"],
     [{ loftq_config: { loftq_bits: 4 } }, "loftq_config", "{}"],
     [{ megatron_core: null }, "megatron_core", '"megatron.core"'],
   ])("%j is refused, since it is not at its default", (changes, field, expected) => {
@@ -128,7 +128,7 @@ describe("fields of the configuration", () => {
     { base_model_name_or_path: "somewhere", revision: "main", inference_mode: false },
     { peft_version: "0.7.0" },
     { layer_replication: [] },
-    { use_qalora: null },
+    { megatron_config: null },
   ])("%j is accepted", (changes) => {
     expect(readPeftFolder(withConfig(changes)).method).toBe("lora");
   });
@@ -136,7 +136,7 @@ describe("fields of the configuration", () => {
   it("that are options are checked as options are", () => {
     const folder = withConfig({ r: 0 });
     expect(refusal(() => compileFrom(folder))).toMatchObject({ code: "E_BAD_OPTION" });
-    expect(refusal(() => compileFrom(withConfig({ init_lora_weights: "pissa" })))).toMatchObject({
+    expect(refusal(() => compileFrom(withConfig({ init_lora_weights: "luck" })))).toMatchObject({
       code: "E_BAD_OPTION",
     });
   });

@@ -101,6 +101,14 @@ export function readTrainRecord(folder: string): TrainRecord | undefined {
   return existsSync(file) ? trainSchema.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
 }
 
+/** Keys of trained tensors that no gradient reached when the set was made. */
+export function readUntouched(folder: string): ReadonlySet<string> {
+  const file = join(folder, "init.json");
+  if (!existsSync(file)) return new Set();
+  const schema = z.looseObject({ parameters_without_gradient: z.array(z.string()).default([]) });
+  return new Set(schema.parse(JSON.parse(readFileSync(file, "utf8"))).parameters_without_gradient);
+}
+
 /** Tensors that stand in a file under two names: the name under which PEFT reports the gradient, by the plain one. */
 export function readAliases(folder: string): ReadonlyMap<string, string> {
   const file = join(folder, "init.json");

@@ -12,6 +12,11 @@ export function identity(size: number, b: OpBuilder): Value {
   return b.constant(float32Tensor(values, [size, size]), "identity");
 }
 
+/** Frobenius norm of P - I. */
+export function distanceFromIdentity(product: Value, size: number, b: OpBuilder): Value {
+  return b.sqrt(b.reduceSumSquare(b.sub(product, identity(size, b)), undefined, false));
+}
+
 /**
  * Inverses of `count` matrices (count, size, size) whose symmetric parts are positive definite, such as I + Q with Q skew:
  * all leading minors are then positive, so that elimination needs no pivots (Golub and Van Loan 2013, section 4.2).

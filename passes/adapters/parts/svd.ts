@@ -124,7 +124,7 @@ function subspace(
 }
 
 /** `a` (width, columns) times the transpose of `b` (rows, columns). */
-function timesTransposed(
+export function timesTransposed(
   a: Float64Array,
   width: number,
   b: ArrayLike<number>,
@@ -143,7 +143,7 @@ function timesTransposed(
 }
 
 /** Gram-Schmidt with one repetition for accuracy, in place. */
-function orthonormalRows(x: Float64Array, rows: number, columns: number): Float64Array {
+export function orthonormalRows(x: Float64Array, rows: number, columns: number): Float64Array {
   for (let i = 0; i < rows; i++) {
     for (let round = 0; round < 2; round++) {
       for (let j = 0; j < i; j++) {
@@ -166,7 +166,7 @@ function randomRows(rows: number, columns: number): Float64Array {
   );
 }
 
-function transposed(matrix: ArrayLike<number>, rows: number, columns: number): Float64Array {
+export function transposed(matrix: ArrayLike<number>, rows: number, columns: number): Float64Array {
   const result = new Float64Array(rows * columns);
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++)

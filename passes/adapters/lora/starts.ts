@@ -1,0 +1,54 @@
+/** How A and B of a module start: `init_lora_weights` by its values. */
+import { filled, kaimingUniform, normal } from "../../../src/adapt/initializers.ts";
+import type { LayerSite } from "../../../src/analysis/sites.ts";
+import { minorStart } from "../init/minor.ts";
+import { orthogonalPair } from "../init/orthogonal.ts";
+import { principalStart } from "../init/principal.ts";
+import type { FactorStart } from "../init/start.ts";
+import { triangularStart } from "../init/triangular.ts";
+import { type Options, scalingOf } from "./options.ts";
+
+/** Starting values of one module. */
+export function startOf(site: LayerSite, o: Options): FactorStart {
+  const { r, init_lora_weights: init } = o;
+  if (init === "mica" && site.kind !== "conv") return minorStart(site, r);
+  if (site.kind === "embedding") {
+    const A = init === false ? normal(1) : filled(0);
+    return { A, B: normal(1), trainsB: true, isTaken: false };
+  }
+  if (site.kind === "linear") {
+    if (init === "orthogonal") {
+      const [A, B] = orthogonalPair(r, site.inFeatures, site.outFeatures, site.path);
+      return { A, B, trainsB: true, isTaken: false };
+    }
+    if (init === "pissa") return principalStart(site, r, scalingOf(o));
+    if (typeof init === "string" && init.startsWith("pissa_niter_"))
+      return principalStart(site, r, scalingOf(o), Number(init.slice("pissa_niter_".length)));
+    if (init === "olora") return triangularStart(site, r);
+  }
+  const A = init === "gaussian" ? normal(1 / r) : kaimingUniform();
+  return { A, B: init === false ? kaimingUniform() : filled(0), trainsB: true, isTaken: false };
+}
+
+/** Values that are defined by a weight matrix, and so by linear modules alone. */
+const ofMatrices = /^(orthogonal|pissa|olora|mica)/;
+
+/** Why a module cannot start so, or true. */
+export function acceptsStart(site: LayerSite, o: Options): true | string {
+  const { r, init_lora_weights: init, lora_alpha: alpha } = o;
+  if (typeof init !== "string" || !ofMatrices.test(init)) return true;
+  if (site.kind === "conv") return `init_lora_weights ${init} is not defined for convolutions`;
+  if (init === "orthogonal") return r % 2 === 0 || `orthogonal initialisation needs an even rank, not ${r}`;
+  if (site.kind === "embedding" && init !== "mica") return true;
+  const [rows, columns] =
+    site.kind === "linear" ? [site.outFeatures, site.inFeatures] : [site.rows, site.width];
+  if (r > Math.min(rows, columns))
+    return `init_lora_weights ${init} takes ${r} parts of its weight, which has ${Math.min(rows, columns)}`;
+  if (init.startsWith("pissa") && alpha <= 0) return `init_lora_weights ${init} needs a positive lora_alpha`;
+  return init !== "olora" || alpha !== 0 || "init_lora_weights olora needs a lora_alpha other than 0";
+}
+
+/** Whether linear weights lose what their factors start with. */
+export function hasTakenStart({ init_lora_weights: init }: Pick<Options, "init_lora_weights">): boolean {
+  return typeof init === "string" && /^(pissa|olora)/.test(init);
+}

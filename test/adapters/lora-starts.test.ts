@@ -1,0 +1,173 @@
+/** Starts of LoRA from parts of the frozen weight, and the plain LoRA that folders for PEFT hold in their place. */
+import { describe, expect, it } from "vitest";
+import { bindAdapter } from "../../passes/adapt.ts";
+import { smallestParts } from "../../passes/adapters/parts/svd-smallest.ts";
+import { baseBias, baseWeight, weightShape } from "../../src/adapt/base-weight.ts";
+import { keyOf } from "../../src/adapt/parameters.ts";
+import { findSites } from "../../src/analysis/sites.ts";
+import { mergeJobs } from "../../src/compile/merge.ts";
+import { Random } from "../../src/data/random.ts";
+import { float32Tensor } from "../../src/ir/constant.ts";
+import type { Tensor } from "../../src/ir/tensor.ts";
+import { evaluateGraph } from "../../src/ops/evaluate.ts";
+import { inferModel } from "../../src/ops/infer.ts";
+import { parseModel } from "../../src/text/parse.ts";
+import { type OneLayer, runOneLayer } from "./one-layer.ts";
+
+const diagonal = [4, 0, 0, 0, 0, 0, -3, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0];
+const random = new Random(11);
+const dense = Array.from({ length: 20 }, () => random.normal());
+const row = [0.3, -1, 2, 0.7, -0.4];
+
+function layer(weight: readonly number[], options: Readonly<Record<string, unknown>>): OneLayer {
+  return { inputs: 5, outputs: 4, weight, bias: [1, 2, 3, 4], method: "lora", options: { r: 2, ...options } };
+}
+
+/** Merged weight of a layer whose A is zero: what the base has left. */
+function leftOf(weight: readonly number[], options: Readonly<Record<string, unknown>>): number[] {
+  const start = layer(weight, options);
+  const zeroA = { ...start, fill: (key: string, i: number) => (key.includes("lora_A") ? 0 : i + 1) };
+  return runOneLayer(zeroA, row).merged.get("weight") ?? [];
+}
+
+function expectAll(actual: readonly number[], expected: readonly number[], digits = 5): void {
+  expect(actual.length).toBe(expected.length);
+  expected.forEach((value, i) => {
+    expect(actual[i]).toBeCloseTo(value, digits);
+  });
+}
+
+function product(weight: readonly number[]): number[] {
+  return [0, 1, 2, 3].map((i) =>
+    row.reduce((sum, value, k) => sum + value * (weight[i * 5 + k] ?? 0), i + 1),
+  );
+}
+
+describe("starts from the weight", () => {
+  it.each(["pissa", "pissa_niter_3", "pissa_niter_0", "olora", "mica"])(
+    "leave the output as it was: %s",
+    (init) => {
+      for (const extra of [{}, { use_rslora: true, lora_alpha: 3 }]) {
+        const { y, merged } = runOneLayer(layer(dense, { init_lora_weights: init, ...extra }), row);
+        expectAll(y, product(dense));
+        expectAll(merged.get("weight") ?? [], dense);
+      }
+    },
+  );
+
+  it("take the largest singular parts off the weight (PiSSA)", () => {
+    const left = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0];
+    expectAll(leftOf(diagonal, { init_lora_weights: "pissa" }), left);
+    expectAll(leftOf(diagonal, { init_lora_weights: "pissa_niter_16" }), left, 3);
+  });
+
+  it("take the first columns and their directions off the weight (OLoRA)", () => {
+    const left = leftOf(dense, { init_lora_weights: "olora", lora_alpha: 2 });
+    const column = (of: readonly number[], k: number): number[] =>
+      [0, 1, 2, 3].map((i) => of[i * 5 + k] ?? 0);
+    const dot = (a: readonly number[], b: readonly number[]): number =>
+      a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
+    for (const k of [0, 1, 2, 3, 4])
+      for (const first of [0, 1]) expect(dot(column(left, k), column(dense, first))).toBeCloseTo(0, 5);
+    expectAll(column(left, 0), [0, 0, 0, 0]);
+    expect(Math.hypot(...column(left, 4))).toBeGreaterThan(0.1);
+  });
+
+  it("take the smallest singular parts off the weight for good (KaSA)", () => {
+    const { y, merged } = runOneLayer(layer(diagonal, { kasa_config: {} }), row);
+    const left = diagonal.map((value) => (Math.abs(value) > 2 ? value : 0));
+    expectAll(merged.get("weight") ?? [], left);
+    expectAll(y, product(left));
+  });
+
+  it("move the smallest directions alone (MiCA)", () => {
+    const start = layer(diagonal, { init_lora_weights: "mica" });
+    const { merged } = runOneLayer({ ...start, fill: () => 1 }, row);
+    const change = (merged.get("weight") ?? []).map((value, i) => Math.abs(value - (diagonal[i] ?? 0)));
+    // s = 4, and each of the two directions moves by a row of ones.
+    expectAll(change, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4]);
+  });
+
+  it("give the smallest parts in falling order, of wide and of high matrices", () => {
+    for (const [rows, columns] of [
+      [4, 5],
+      [5, 4],
+    ] as const) {
+      const { left, values, right } = smallestParts(dense, rows, columns, 2);
+      expect([left.length, values.length, right.length]).toEqual([2 * rows, 2, 2 * columns]);
+      expect(values[0]).toBeGreaterThan(values[1] ?? Number.NaN);
+      for (const i of [0, 1]) {
+        const image = Array.from({ length: rows }, (_, at) =>
+          Array.from({ length: columns }).reduce<number>(
+            (sum, _each, k) => sum + (dense[at * columns + k] ?? 0) * (right[i * columns + k] ?? 0),
+            0,
+          ),
+        );
+        expectAll(
+          image,
+          Array.from({ length: rows }, (_, at) => (left[at * 2 + i] ?? 0) * (values[i] ?? 0)),
+        );
+      }
+    }
+  });
+});
+
+const model = `f (float[1,5] x) => (float[1,4] y) <
+  float[4,5] "fc.weight" = {${dense.join()}}, float[4] "fc.bias" = {0, 0, 0, 0}
+> { y = Gemm <transB = 1> (x, "fc.weight", "fc.bias") }`;
+
+function mergedWith(
+  options: Readonly<Record<string, unknown>>,
+  tensors: ReadonlyMap<string, Tensor>,
+): number[] {
+  const parsed = parseModel(model);
+  inferModel(parsed);
+  const [job] = mergeJobs(bindAdapter("lora", options), findSites(parsed.graph), tensors, 20);
+  return evaluateGraph(job?.model.graph ?? parsed.graph, new Map(), { opset: 20 })[0]?.toNumbers() ?? [];
+}
+
+describe("folders for PEFT", () => {
+  it.each([
+    { init_lora_weights: "pissa" },
+    { init_lora_weights: "pissa_niter_1", lora_alpha: 6 },
+    { init_lora_weights: "olora", use_rslora: true },
+    { init_lora_weights: "pissa", use_rslora: true, rank_pattern: { fc: 3 }, alpha_pattern: { fc: 5 } },
+  ])("hold plain LoRA of twice the rank: %s", (extra) => {
+    const options = { r: 2, target_modules: ["fc"], ...extra };
+    const adapter = bindAdapter("lora", options);
+    const parsed = parseModel(model);
+    inferModel(parsed);
+    const sites = findSites(parsed.graph);
+    const [site] = sites;
+    if (site === undefined) throw new Error("no site");
+    const draw = new Random(5);
+    const specs = Object.values(adapter.parameters(site, sites));
+    const tensors = new Map(
+      specs.map((spec): [string, Tensor] => {
+        const start = typeof spec.init === "function" ? [...spec.init(spec.shape, draw)] : [];
+        const values = spec.trainable === false ? start : start.map((value) => value + draw.normal());
+        return [keyOf(spec, "fc"), float32Tensor(values, spec.shape)];
+      }),
+    );
+    const form = adapter.toPeft(tensors);
+    expect(form.options).toMatchObject({ init_lora_weights: true, r: 4 });
+    expect(Object.keys(form.options)).not.toContain("auxiliary_loss");
+    expectAll(mergedWith(form.options, form.tensors), mergedWith(options, tensors));
+    expect(mergedWith(options, tensors)[0]).not.toBeCloseTo(dense[0] ?? 0, 2);
+  });
+});
+
+describe("modules that share one initializer", () => {
+  it("start from their own rows", () => {
+    const parsed = parseModel(model);
+    inferModel(parsed);
+    const [site] = findSites(parsed.graph);
+    if (site?.kind !== "linear" || site.bias === undefined) throw new Error("no linear site");
+    const rows = { start: 1, size: 2 };
+    const part = { ...site, weight: { ...site.weight, rows }, bias: { ...site.bias, rows }, outFeatures: 2 };
+    expect(weightShape(part)).toEqual([2, 5]);
+    const [weight, bias] = [baseWeight(part), baseBias(part)].map((start) => [...start([], random)]);
+    expectAll(weight ?? [], dense.slice(5, 15));
+    expect(bias).toEqual([0, 0]);
+  });
+});
