@@ -16,7 +16,9 @@ import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
 import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
+import raise from "./raise.ts";
 import repeat from "./repeat.ts";
+import shorten from "./shorten.ts";
 import sinkSelections from "./sink-selections.ts";
 import splitCausal from "./split-causal.ts";
 import timeFirst from "./time-first.ts";
@@ -24,6 +26,7 @@ import trainingForm from "./training-form.ts";
 import unfuse from "./unfuse.ts";
 import upgradeOpset from "./upgrade-opset.ts";
 import widen from "./widen.ts";
+import writeOut from "./write-out.ts";
 
 /** Every file of passes/, by file name. */
 export const passes = [
@@ -44,7 +47,9 @@ export const passes = [
   loss,
   openQuantised,
   optimize,
+  raise,
   repeat,
+  shorten,
   sinkSelections,
   splitCausal,
   timeFirst,
@@ -52,4 +57,5 @@ export const passes = [
   unfuse,
   upgradeOpset,
   widen,
+  writeOut,
 ] as const;

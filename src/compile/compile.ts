@@ -96,7 +96,10 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   takeFrozen(evaluation.graph, state);
   runPasses(
     evaluation,
-    [...forwardOptimizations(settings.disable, { paddingUnread: false }), { pass: "flatten" }],
+    [
+      ...forwardOptimizations(settings.disable, { paddingUnread: false, differentiated: false }),
+      { pass: "flatten" },
+    ],
     watch,
   );
   const gradient = build(options.still !== true);
@@ -104,7 +107,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   // The losses of tasks leave out padding; that of features compares all there is, and of others it is not known.
   const paddingUnread =
     settings.loss === undefined && plan.task !== "feature" && plan.loss.name !== "existing";
-  runPasses(gradient, forwardOptimizations(settings.disable, { paddingUnread }), watch);
+  runPasses(gradient, forwardOptimizations(settings.disable, { paddingUnread, differentiated: true }), watch);
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   const training = cloneModel(gradient);
   const optimizeStep: PipelineStep = {

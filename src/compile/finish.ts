@@ -3,6 +3,7 @@ import type { Model } from "../ir/model.ts";
 import { assignNames } from "../ir/names.ts";
 import { verifyModel } from "../ir/verify.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
+import { wholeOptimizations } from "./optimizations.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import type { CompileSettings } from "./request.ts";
 
@@ -13,7 +14,13 @@ export function finishGraph(
   settings: CompileSettings,
   watch: Instrumentation,
 ): void {
-  const steps: PipelineStep[] = ["canonicalize", "fold", "cse", "dce"].map((pass) => ({ pass }));
+  const tidy: PipelineStep[] = ["canonicalize", "fold", "cse", "dce"].map((pass) => ({ pass }));
+  const shortened = wholeOptimizations(settings.disable);
+  const steps: PipelineStep[] = [
+    { pass: "write-out" },
+    ...tidy,
+    ...(shortened.length === 0 ? [] : [...shortened, ...tidy]),
+  ];
   if (settings.provider === "cpu" && settings.precision !== "fp32")
     steps.push({ pass: "emulate-low" }, { pass: "dce" });
   if (settings.provider === "cuda") steps.push({ pass: "legalize-cuda" }, { pass: "dce" });

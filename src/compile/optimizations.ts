@@ -2,10 +2,13 @@
 import type { PipelineStep } from "../pass/pipeline.ts";
 
 /** On the adapted model with its loss, before it is differentiated. */
-const forward = ["sink-selections", "split-causal"] as const;
+const forward = ["sink-selections", "split-causal", "raise"] as const;
+
+/** On a graph with all that it computes. */
+const whole = ["shorten"] as const;
 
 /** Their names, as `disable` of a request takes them. */
-export const optimizationNames = [...forward] as const;
+export const optimizationNames = [...forward, ...whole] as const;
 
 export type OptimizationName = (typeof optimizationNames)[number];
 
@@ -13,18 +16,25 @@ export type OptimizationName = (typeof optimizationNames)[number];
 export interface GraphUse {
   /** Whether nothing reads what the model makes of positions that see no other, not even themselves. */
   readonly paddingUnread: boolean;
+  /** Whether it is going to be differentiated. */
+  readonly differentiated: boolean;
 }
 
 /** The steps for a graph that is about to be differentiated, or evaluated. */
 export function forwardOptimizations(
   disabled: readonly OptimizationName[],
-  { paddingUnread }: GraphUse,
+  { paddingUnread, differentiated }: GraphUse,
 ): PipelineStep[] {
   const options: Partial<Record<OptimizationName, PipelineStep["options"]>> = {
     "split-causal": { padded: paddingUnread },
   };
   const kept = forward
-    .filter((name) => !disabled.includes(name))
+    .filter((name) => !disabled.includes(name) && (differentiated || name !== "raise"))
     .map((pass): PipelineStep => ({ pass, options: options[pass] ?? {} }));
   return kept.length === 0 ? [] : [{ pass: "dce" }, ...kept, { pass: "cse" }];
+}
+
+/** The steps for a finished graph, between those that tidy it. */
+export function wholeOptimizations(disabled: readonly OptimizationName[]): PipelineStep[] {
+  return whole.filter((name) => !disabled.includes(name)).map((pass) => ({ pass }));
 }

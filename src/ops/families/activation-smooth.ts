@@ -100,11 +100,14 @@ export const Mish = defineUnary({
 const tanhScale = Math.sqrt(2 / Math.PI);
 const tanhCubic = 0.044715;
 
-/** Phi(x) + x phi(x), the normal distribution function and its density. */
+/**
+ * Phi(x) + x phi(x), the normal distribution function and its density, as (1 + erf(s) + 2/sqrt(pi) s / exp(s^2)) / 2 with
+ * s = x / sqrt(2): where exp(s^2) is infinite, the quotient is the 0 that it should be.
+ */
 function erfGeluSlope(b: OpBuilder, x: Value): Value {
-  const distribution = b.mul(b.add(b.op("Erf", [b.mul(x, Math.SQRT1_2)]), 1), 0.5);
-  const density = b.mul(b.exp(b.mul(b.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-  return b.add(distribution, b.mul(x, density));
+  const s = b.mul(x, Math.SQRT1_2);
+  const bell = b.div(s, b.exp(b.mul(s, s)));
+  return b.mul(b.add(b.add(b.op("Erf", [s]), 1), b.mul(bell, 2 / Math.sqrt(Math.PI))), 0.5);
 }
 
 /** (1 + t)/2 + x (1 - t^2) u'/2 with t = tanh(u). */
