@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { nearNames } from "../src/diagnostics/define.ts";
 import { trainingErrors } from "../src/diagnostics/training.ts";
+import { inPhase } from "../src/ir/phase.ts";
 import { definePass } from "../src/pass/define.ts";
 import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
 import type { BoundOptimizer } from "../src/training/define-optimizer.ts";
@@ -34,16 +35,18 @@ export default definePass({
   statistics: { nodes: "nodes added" },
   run: (model, { options, stat }) => {
     const before = model.graph.size;
-    addOptimizer(model.graph, {
-      opset: model.opset,
-      optimizer: bindOptimizer(options.kind, JSON.parse(options.options)),
-      clip: options.clip > 0 ? options.clip : undefined,
-      scaling: scalingFrom(options),
-      hook:
-        options.method === ""
-          ? undefined
-          : bindAdapter(options.method, JSON.parse(options.method_options)).hook,
-    });
+    inPhase(model.graph, "update", () =>
+      addOptimizer(model.graph, {
+        opset: model.opset,
+        optimizer: bindOptimizer(options.kind, JSON.parse(options.options)),
+        clip: options.clip > 0 ? options.clip : undefined,
+        scaling: scalingFrom(options),
+        hook:
+          options.method === ""
+            ? undefined
+            : bindAdapter(options.method, JSON.parse(options.method_options)).hook,
+      }),
+    );
     stat("nodes", model.graph.size - before);
     return true;
   },

@@ -68,6 +68,12 @@ export const verbs: readonly Verb[] = [
     load: async (terminal) => (await import("./inspect.ts")).inspectCommand(terminal),
   },
   {
+    name: "analyze",
+    summary: "memory, operations, parameters and communication of a step, without running it",
+    group: groups.look,
+    load: async (terminal) => (await import("./analyze.ts")).analyzeCommand(terminal),
+  },
+  {
     name: "opt",
     summary: "run passes over a model, in the manner of mlir-opt",
     group: groups.look,

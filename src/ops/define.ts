@@ -10,6 +10,7 @@ import {
   type AttributeValues,
   type Named,
   nameArguments,
+  type Param,
   type ParamName,
   type ParamSpelling,
   parseParam,
@@ -78,6 +79,19 @@ export function defineOp<
     held: spec.held ?? {},
     quantized: spec.quantized ?? {},
     select: spec.select,
+    cost: {
+      view: positionOf(inputs, spec.cost?.view),
+      overwrites: positionOf(inputs, spec.cost?.overwrites),
+      packs: positionOf(inputs, spec.cost?.packs),
+      rows: positionOf(inputs, spec.cost?.rows),
+      flops: (node, ofBody) =>
+        spec.cost?.flops?.({
+          in: operandsOf(node.inputs),
+          out: resultsOf(node.outputs),
+          attrs: attrsOf(node),
+          ofBody,
+        }),
+    },
     evaluationRefusal:
       typeof evaluate === "function" || evaluate.kind === "expansion" ? undefined : evaluate.reason,
 
@@ -127,6 +141,10 @@ export function defineOp<
       return gradient.rule(context);
     },
   };
+}
+
+function positionOf(params: readonly Param[], name: string | undefined): number | undefined {
+  return name === undefined ? undefined : params.findIndex((param) => param.name === name);
 }
 
 /** The type of a missing gradient: that of the result, unless the result is quantised and its neighbours say more. */

@@ -187,6 +187,49 @@ export interface SelectContext {
 
 /** The result at some indices of one axis, from the parts of the operands that it depends on; undefined where that saves nothing. */
 export type Select = (context: SelectContext) => Value | undefined;
+/** What a cost rule sees; the types of operands and results stand on the values. */
+export interface CostContext<
+  I extends readonly ParamSpelling[],
+  O extends readonly ParamSpelling[],
+  A extends AttributeTable,
+> {
+  readonly in: Named<I, Value>;
+  readonly out: Named<O, Value>;
+  readonly attrs: AttributeValues<A>;
+  /** Operations of one run of a body. */
+  readonly ofBody: (body: Graph) => Dim;
+}
+
+/** What running an operator takes on the CPU provider of ONNX Runtime 1.30, each measured there; for analyses only. */
+export interface CostSpec<
+  I extends readonly ParamSpelling[],
+  O extends readonly ParamSpelling[],
+  A extends AttributeTable,
+> {
+  /**
+   * Floating-point operations, a multiplication and an addition counted as two; for products and for what runs bodies. Other work is
+   * bound by memory, and counts as none.
+   */
+  readonly flops?: (context: CostContext<I, O, A>) => Dim;
+  /** Operand whose memory the first result is: the same elements in another shape. */
+  readonly view?: ParamName<I>;
+  /** Operand whose memory the first result takes where nothing else reads it and both have the same size. */
+  readonly overwrites?: ParamName<I>;
+  /** Operand that is copied into the layout of the kernel when the session is made, where it is a constant matrix. */
+  readonly packs?: ParamName<I>;
+  /** Operand of which only some rows are read. */
+  readonly rows?: ParamName<I>;
+}
+
+/** The same for any operator. */
+export interface Cost {
+  readonly view: number | undefined;
+  readonly overwrites: number | undefined;
+  readonly packs: number | undefined;
+  readonly rows: number | undefined;
+  /** Undefined where the record has no rule; the types of operands and results must be known. */
+  flops(node: Node, ofBody: (body: Graph) => Dim): Dim | undefined;
+}
 
 /** What the author of an operator writes. */
 export interface OpSpec<
@@ -224,6 +267,8 @@ export interface OpSpec<
   readonly quantized?: QuantizedPath<ParamName<I>, ParamName<O>>;
   /** For operators that work on each index of an axis by itself. */
   readonly select?: Select;
+  /** What running it takes; nothing but the memory of its results where it is left out. */
+  readonly cost?: CostSpec<I, O, A>;
 }
 
 /** How an operator is differentiated, if at all. */
@@ -251,6 +296,7 @@ export interface Op {
   readonly held: Readonly<Partial<Record<string, string>>>;
   readonly quantized: QuantizedPath<string, string>;
   readonly select: Select | undefined;
+  readonly cost: Cost;
   /** Why constants are not evaluated; undefined where they are. */
   readonly evaluationRefusal: string | undefined;
   infer(node: Node, env: InferEnv): readonly Inferred[];

@@ -4,7 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { identify } from "../artifact/identity.ts";
 import { type GraphManifest, type Manifest, manifestFormat, manifestSchema } from "../artifact/manifest.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
-import { openSession, type RuntimeProvider, type Session } from "./session.ts";
+import { openSession, type RuntimeProvider, type Session, type SessionOptions } from "./session.ts";
 
 /** Names of the graphs. */
 export type GraphName = keyof Manifest["graphs"];
@@ -14,6 +14,9 @@ export interface RunOptions {
   readonly threads?: number | undefined;
   /** What the artifact was compiled for unless given; webgpu and wasm are meant for browsers and give way to the CPU here. */
   readonly provider?: RuntimeProvider | undefined;
+  /** Prefix of the file that the runtime's profiler writes once a graph is closed; no profile where it is absent. */
+  readonly profile?: string | undefined;
+  readonly optimization?: SessionOptions["optimization"];
 }
 
 /** An artifact whose sources have been checked. */
@@ -51,7 +54,8 @@ export class Artifact {
   }
 
   /** Opens one of the graphs in the runtime. */
-  session(name: GraphName, { threads, provider }: RunOptions = {}): Promise<Session> {
+  session(name: GraphName, options: RunOptions = {}): Promise<Session> {
+    const { threads, provider, profile, optimization } = options;
     const compiled = this.manifest.provider === "cuda" ? "cuda" : "cpu";
     const file = this.path(this.graph(name).file);
     return openSession(readFileSync(file), {
@@ -59,6 +63,8 @@ export class Artifact {
       threads,
       provider: provider ?? compiled,
       weightsFolder: this.weightsFolder,
+      ...(profile === undefined ? {} : { profile }),
+      ...(optimization === undefined ? {} : { optimization }),
     });
   }
 

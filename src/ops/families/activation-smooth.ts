@@ -14,6 +14,7 @@ export const Sigmoid = defineUnary({
   versions: [1, 6, 13],
   attributes: {},
   precision: "follow",
+  inPlace: true,
   value: sigmoid,
   gradient: ({ y, g, b }) => b.mul(g, b.mul(y, b.sub(1, y))),
 });
@@ -23,6 +24,7 @@ export const Softplus = defineUnary({
   versions: [1, 22],
   attributes: {},
   precision: "full",
+  inPlace: true,
   value: softplus,
   gradient: ({ x, g, b }) => b.mul(g, b.op("Sigmoid", [x])),
 });
@@ -32,6 +34,7 @@ export const Softsign = defineUnary({
   versions: [1, 22],
   attributes: {},
   precision: "follow",
+  inPlace: true,
   value: (x) => x / (1 + Math.abs(x)),
   // 1/(1+|x|)^2
   gradient: ({ x, g, b }) => {

@@ -13,6 +13,7 @@ export const Relu = defineUnary({
   versions: [1, 6, 13, 14],
   attributes: {},
   precision: "follow",
+  inPlace: true,
   value: (x) => Math.max(x, 0),
   bigints: (x) => (x < 0n ? 0n : x),
   // 0 at 0
@@ -24,6 +25,7 @@ export const LeakyRelu = defineUnary({
   versions: [1, 6, 16],
   attributes: { alpha: float(0.01) },
   precision: "follow",
+  inPlace: true,
   value: (x, { alpha }) => (x < 0 ? alpha * x : x),
   // alpha at 0
   gradient: ({ x, g, attrs: { alpha }, b }) => b.where(b.greater(x, 0), g, b.mul(g, alpha)),
@@ -57,6 +59,7 @@ export const Elu = defineUnary({
   versions: [1, 6, 22],
   attributes: { alpha: float(1) },
   precision: "follow",
+  inPlace: true,
   value: (x, { alpha }) => (x < 0 ? alpha * Math.expm1(x) : x),
   // alpha e^x = y + alpha below and at 0
   gradient: ({ x, y, g, attrs: { alpha }, b }) => b.where(b.greater(x, 0), g, b.mul(g, b.add(y, alpha))),
@@ -68,6 +71,7 @@ export const Selu = defineUnary({
   // The defaults are the float32 values of Klambauer et al., "Self-Normalizing Neural Networks" (2017).
   attributes: { alpha: float(1.6732631921768188), gamma: float(1.0507010221481323) },
   precision: "follow",
+  inPlace: true,
   value: (x, { alpha, gamma }) => gamma * (x > 0 ? x : alpha * Math.expm1(x)),
   // gamma alpha e^x = y + gamma alpha below and at 0
   gradient: ({ x, y, g, attrs: { alpha, gamma }, b }) =>
@@ -79,6 +83,7 @@ export const Celu = defineUnary({
   versions: [12, 28],
   attributes: { alpha: float(1) },
   precision: "follow",
+  inPlace: true,
   // Version 12 takes float32 alone: max(0, x) + min(0, alpha (e^(x/alpha) - 1)) in the type of x.
   downgrades: {
     28: (node, b) => {
@@ -100,6 +105,7 @@ export const HardSigmoid = defineUnary({
   versions: [1, 6, 22],
   attributes: { alpha: float(0.2), beta: float(0.5) },
   precision: "follow",
+  inPlace: true,
   value: (x, { alpha, beta }) => Math.max(0, Math.min(1, alpha * x + beta)),
   // 0 at both ends of the ramp
   gradient: ({ y, g, attrs: { alpha }, b }) =>
@@ -122,6 +128,7 @@ export const ThresholdedRelu = defineUnary({
   versions: [10, 22],
   attributes: { alpha: float(1) },
   precision: "follow",
+  inPlace: true,
   value: (x, { alpha }) => (x > alpha ? x : 0),
   // 0 at the threshold
   gradient: ({ x, g, attrs: { alpha }, b }) => b.where(b.greater(x, alpha), g, 0),

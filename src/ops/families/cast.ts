@@ -29,6 +29,7 @@ export const Cast = defineOp({
     return [convertElements(x, dtype, exact, saturate !== 0)];
   },
   precision: "exact",
+  cost: { overwrites: "x" },
   // A result that is no float carries no gradient, which the driver knows from its type. Quantised numbers that become
   // floats keep theirs as it is.
   gradient: ({ in: { x }, grad, b }) => ({

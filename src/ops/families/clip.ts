@@ -18,6 +18,7 @@ export const Clip = defineOp({
     return [max === undefined ? raised : mapPair(raised, max, minimum, { exact })];
   },
   precision: "follow",
+  cost: { overwrites: "x" },
   // An element that is not changed passes its gradient on, also at a bound; a bound takes those of the elements that it
   // replaced. Where min is above max every element is replaced by max.
   gradient: ({ in: { x, min, max }, out: { y }, grad: { y: g }, b }) => ({

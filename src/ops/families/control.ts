@@ -1,4 +1,5 @@
 /** Operators that run bodies on a condition or a number of times: If, Loop. */
+import { type Dim, maxDims, mulDims } from "../../ir/dim.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { inferCarried, meetValues } from "../kernels/body-types.ts";
@@ -40,6 +41,13 @@ export const If = defineOp({
     return runBody(requireAttribute(node, branch, attrs[branch]), []);
   },
   precision: "exact",
+  cost: {
+    flops: ({ attrs: { then_branch, else_branch }, ofBody }) =>
+      [then_branch, else_branch].reduce<Dim>(
+        (most, branch) => (branch ? maxDims(most, ofBody(branch)) : most),
+        0,
+      ),
+  },
   gradient: { kind: "bodies", regions: branchRegions, rule: reverseIf },
 });
 
@@ -90,6 +98,10 @@ export const Loop = defineOp({
     ];
   },
   precision: "exact",
+  cost: {
+    flops: ({ in: { count, condition }, attrs: { body }, ofBody }) =>
+      body === undefined ? 0 : mulDims(tripsOf(count, condition, body), ofBody(body)),
+  },
   gradient: { kind: "bodies", regions: loopRegions, rule: reverseLoop },
   hostInputs: ["count", "condition"],
 });

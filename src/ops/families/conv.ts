@@ -19,6 +19,7 @@ import {
   windowAttributes,
 } from "../kernels/conv-gradient.ts";
 import { type Convolved, convolve, convolveTransposed } from "../kernels/convolve.ts";
+import { convolutionFlops } from "../kernels/flops.ts";
 import { once } from "../kernels/once.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
@@ -68,6 +69,7 @@ export const Conv = defineOp({
     return [addBias(x, convolve(x, w, axes, attrs.group), bias, exact)];
   },
   precision: "low",
+  cost: { flops: ({ in: { w }, out: { y } }) => convolutionFlops(y, shapeOf(w)) },
   gradient: ({ node, in: { x, w }, attrs, grad, b }) => {
     const padding = once(() => explicitPadding(b, node, x, attrs, knownKernel(node, w, attrs.kernel_shape)));
     const plan = once(() => ({
@@ -114,6 +116,7 @@ export const ConvTranspose = defineOp({
     return [addBias(x, convolveTransposed(x, w, axes, attrs.group), bias, exact)];
   },
   precision: "low",
+  cost: { flops: ({ in: { x, w } }) => convolutionFlops(x, shapeOf(w)) },
   // The transpose of a convolution from the result to the operand.
   gradient: ({ node, in: { x, w }, attrs, grad, b }) => {
     const plan = once(() => ({

@@ -1,10 +1,10 @@
 /** Einsum: sums of products over named axes. */
-import { unknownDim } from "../../ir/dim.ts";
+import { type Dim, mulDims, unknownDim } from "../../ir/dim.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
-import { rankOf } from "../facts.ts";
+import { rankOf, shapeOf } from "../facts.ts";
 import { throughFloat32 } from "../kernels/downgrade.ts";
 import {
   type Equation,
@@ -52,6 +52,14 @@ export const Einsum = defineOp({
     ),
   ],
   precision: "low",
+  cost: {
+    flops: ({ in: { xs }, out: { y }, attrs: { equation } }) => {
+      const node = y.producer;
+      if (node === undefined || xs.length < 2) return 0;
+      const sizes = labelSizes(parseEquation(node, equation, xs.map(rankOf)), xs.map(shapeOf));
+      return [...sizes.values()].reduce<Dim>(mulDims, 2 * (xs.length - 1));
+    },
+  },
   gradient: ({ node, in: { xs }, attrs: { equation }, grad, b }) => ({
     xs: (index) => einsumGradient(b, xs, grad.y, parseEquation(node, equation, xs.map(rankOf)), index),
   }),

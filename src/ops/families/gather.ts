@@ -34,6 +34,7 @@ export const Gather = defineOp({
     return [takeAt(x, x.shape.toSpliced(at, 1, ...indices.shape), boxOffsets(offsets.with(at, picked)))];
   },
   precision: "follow",
+  cost: { rows: "x" },
   gradient: ({ node, in: { x, indices }, attrs: { axis }, grad, b }) => ({
     x: () => gatherGradient(b, x, indices, grad.y, axisOf(node, axis, rankOf(x))),
   }),

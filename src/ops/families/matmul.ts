@@ -6,6 +6,7 @@ import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { broadcastTo } from "../kernels/elementwise.ts";
+import { matmulFlops } from "../kernels/flops.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
@@ -29,6 +30,7 @@ export const MatMul = defineOp({
   evaluate: ({ in: { a, b }, exact }) => [multiplyMatrices(a, b, exact)],
   precision: "low",
   select: selectRows,
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y), packs: "b" },
   gradient: ({ in: { a, b: right }, grad, b }) => {
     const gradients = matmulGradients(b, a, right, () => grad.y);
     return { a: gradients.left, b: gradients.right };
@@ -58,6 +60,10 @@ export const Gemm = defineOp({
     return [fromNumbers(a.dtype, product.shape, sums, exact)];
   },
   precision: "low",
+  cost: {
+    flops: ({ in: { a }, out: { y }, attrs: { transA } }) => matmulFlops(a, y, transA !== 0),
+    packs: "b",
+  },
   // With A' and B' as they are multiplied: dA' = alpha g B'^T, dB' = alpha A'^T g, and transposed where A or
   // B were.
   gradient: ({ in: { a, b: right, c }, attrs: { alpha, beta, transA, transB }, grad, b }) => {

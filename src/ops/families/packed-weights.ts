@@ -14,6 +14,7 @@ import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { matmulFlops } from "../kernels/flops.ts";
 import { once } from "../kernels/once.ts";
 import {
   type BlockAttributes,
@@ -63,6 +64,7 @@ export const MatMulNBits = defineOp({
     });
   },
   precision: "low",
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y) },
   gradient: ({ node, in: { a, packed, scales, zeros, groups }, attrs, grad, b }) => {
     if (groups !== undefined)
       throw operatorErrors.E_OPERATOR_FORM(node, `g_idx: ${ungrouped}`, "no operand g_idx");
@@ -118,6 +120,7 @@ export const MatMulBnb4 = defineOp({
       return [attrs.transB === 0 ? b.matmul(x, b.castLike(weight, x)) : timesTransposed(b, x, weight)];
     }),
   precision: "low",
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y) },
   gradient: ({ node, in: { a, packed, absmax }, attrs, grad, b }) => {
     const built = once(() => fourBitWeight(b, packed, absmax, attrs));
     const straight = attrs.transB !== 0;

@@ -16,6 +16,7 @@ import { rankOf, shapeOf } from "../facts.ts";
 import { type ConvPlan, convAxes, convInputGradient, convWeightGradient } from "../kernels/conv-gradient.ts";
 import { type Convolved, convolve } from "../kernels/convolve.ts";
 import { dequantize, quantize } from "../kernels/dequantize.ts";
+import { matmulFlops } from "../kernels/flops.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
@@ -41,6 +42,7 @@ export const MatMulInteger = defineOp({
     return [wholeNumbers(product.shape, product.numbers, exact)];
   },
   precision: "exact",
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y) },
   // Either operand with its zero point taken off, as for MatMul.
   gradient: ({ in: { a, b: other, aZero, bZero }, grad, b }) => ({
     a: (index) => {
@@ -71,6 +73,7 @@ export const QLinearMatMul = defineOp({
     return [saturate(multiplyMatrices(left, right, true), yScale, yZero, "rows", exact)];
   },
   precision: "exact",
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y) },
   gradient: {
     kind: "expand",
     rule: ({ in: { a, aScale, aZero, b: other, bScale, bZero, yScale, yZero }, b }) => {

@@ -13,6 +13,7 @@ import { convertElements } from "../kernels/convert.ts";
 import { dequantize, quantize } from "../kernels/dequantize.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { matmulFlops } from "../kernels/flops.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
@@ -47,6 +48,7 @@ export const DynamicQuantizeMatMul = defineOp({
     return [product(left, scaled(shifted(b, bZero, "columns"), bScale, "columns"), bias, exact)];
   },
   precision: "full",
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y) },
   gradient: ({ in: { a, b: numbers, bScale, bZero }, grad, b }) => {
     const columns = { numbers, scale: bScale, zero: bZero };
     return {
@@ -76,6 +78,7 @@ export const MatMulIntegerToFloat = defineOp({
     return [product(left, scaled(shifted(b, bZero, "columns"), bScale, "columns"), bias, exact)];
   },
   precision: "full",
+  cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y) },
   gradient: ({ in: { a, b: numbers, aScale, bScale, aZero, bZero }, grad, b }) => {
     const columns = { numbers, scale: bScale, zero: bZero };
     const left = once(() => dequantize(b, a, { scale: aScale, zero: aZero }));

@@ -24,6 +24,7 @@ export const Identity = defineOp({
   ],
   evaluate: ({ in: { x } }) => [x],
   precision: "follow",
+  cost: { view: "x" },
   gradient: ({ grad }) => ({ x: () => grad.y }),
   quantized: { reads: ["x"], makes: ["y"] },
 });
@@ -48,6 +49,7 @@ export const Reshape = defineOp({
   },
   precision: "follow",
   select: selectView,
+  cost: { view: "x" },
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
   hostInputs: ["shape"],
   quantized: { reads: ["x"], makes: ["y"] },
@@ -70,6 +72,7 @@ export const Flatten = defineOp({
     return [x.reshaped([countElements(x.shape.slice(0, at)), countElements(x.shape.slice(at))])];
   },
   precision: "follow",
+  cost: { view: "x" },
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
   quantized: { reads: ["x"], makes: ["y"] },
 });
@@ -90,6 +93,7 @@ export const Squeeze = defineOp({
     ];
   },
   precision: "follow",
+  cost: { view: "x" },
   gradient: ({ in: { x, axes }, grad, b }) => ({
     x: () => (axes === undefined ? reshapeLike(b, grad.y, x) : b.op("Unsqueeze", [grad.y, axes])),
   }),
@@ -111,6 +115,7 @@ export const Unsqueeze = defineOp({
     return [x.reshaped(insertOnes(x.shape, added, rank))];
   },
   precision: "follow",
+  cost: { view: "x" },
   gradient: ({ in: { axes }, grad, b }) => ({ x: () => b.op("Squeeze", [grad.y, axes]) }),
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },
   hostInputs: ["axes"],

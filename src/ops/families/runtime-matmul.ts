@@ -6,8 +6,9 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
-import { rankOf } from "../facts.ts";
+import { dimOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { matmulFlops, productFlops } from "../kernels/flops.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
@@ -35,6 +36,10 @@ export const FusedMatMul = defineOp({
   infer: ({ in: { a, b }, attrs }) => [inferFused(a, b, attrs)],
   evaluate: byExpansion,
   precision: "low",
+  cost: {
+    flops: ({ in: { a }, out: { y }, attrs }) => fusedFlops(a, y, attrs),
+    packs: "b",
+  },
   gradient: { kind: "expand", rule: ({ in: { a, b: right }, attrs, b }) => [multiply(b, a, right, attrs)] },
 });
 
@@ -49,6 +54,7 @@ export const TransposeMatMul = defineOp({
   infer: ({ in: { a, b }, attrs }) => [inferFused(a, b, { ...attrs, transBatchA: 0, transBatchB: 0 })],
   evaluate: byExpansion,
   precision: "low",
+  cost: { flops: ({ in: { a }, out: { y }, attrs: { transA } }) => matmulFlops(a, y, transA !== 0) },
   gradient: {
     kind: "expand",
     rule: ({ in: { a, b: right }, attrs, b }) => [
@@ -73,6 +79,10 @@ export const FusedMatMulActivation = defineOp({
   infer: ({ in: { a, b }, attrs }) => [inferFused(a, b, attrs)],
   evaluate: byExpansion,
   precision: "low",
+  cost: {
+    flops: ({ in: { a }, out: { y }, attrs }) => fusedFlops(a, y, attrs),
+    packs: "b",
+  },
   gradient: {
     kind: "expand",
     rule: ({ node, in: { a, b: right }, attrs, b }) => {
@@ -98,6 +108,10 @@ export const FusedGemm = defineOp({
   },
   evaluate: byExpansion,
   precision: "low",
+  cost: {
+    flops: ({ in: { a }, out: { y }, attrs: { transA } }) => matmulFlops(a, y, transA !== 0),
+    packs: "b",
+  },
   gradient: {
     kind: "expand",
     rule: ({ node, in: { a, b: right, c }, attrs, b }) => {
@@ -150,6 +164,11 @@ function inferFused(a: Value, b: Value, attrs: Transpositions): Inferred {
     return perm?.map((axis): Dim => shape?.[axis] ?? unknownDim());
   });
   return type && tensorType(type.dtype, productShape(left, right));
+}
+
+function fusedFlops(a: Value, y: Value, attrs: Transpositions): Dim {
+  const inner = fusedPerm(rankOf(a), attrs.transA !== 0, attrs.transBatchA !== 0).at(-1) ?? 0;
+  return productFlops(y, dimOf(a, inner));
 }
 
 /** The product of two operands as they are multiplied, times alpha. */

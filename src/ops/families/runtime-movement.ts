@@ -25,6 +25,7 @@ export const RuntimeTrilu = defineOp({
   infer: ({ in: { x } }) => [x.type],
   evaluate: byExpansion,
   precision: "follow",
+  cost: { overwrites: "x" },
   gradient: {
     kind: "expand",
     rule: ({ in: { x, k }, attrs: { upper }, b }) => [b.op("Trilu", [x, k ?? null], { upper })],

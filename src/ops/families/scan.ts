@@ -1,13 +1,14 @@
 /** Scan: a body that runs over slices. */
 import { InternalError } from "../../diagnostics/define.ts";
 import { cloneGraph } from "../../ir/clone.ts";
-import { type Dim, unknownDim } from "../../ir/dim.ts";
+import { type Dim, mulDims, unknownDim } from "../../ir/dim.ts";
 import { Graph } from "../../ir/graph.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
+import { dimOf } from "../facts.ts";
 import { inferCarried } from "../kernels/body-types.ts";
 import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
@@ -81,6 +82,13 @@ export const Scan = defineOp({
     ];
   },
   precision: "exact",
+  cost: {
+    flops: ({ in: { operands }, attrs: { body, num_scan_inputs, scan_input_axes }, ofBody }) => {
+      const scanned = operands.at(-num_scan_inputs);
+      if (body === undefined || scanned === undefined || num_scan_inputs === 0) return 0;
+      return mulDims(dimOf(scanned, scan_input_axes?.[0] ?? 0), ofBody(body));
+    },
+  },
   gradient: { kind: "bodies", regions: scanRegions, rule: reverseScan },
   upgrades: { 9: scanBatches },
 });

@@ -34,6 +34,7 @@ export const ScatterElements = defineOp({
     return [scatterArray(x, offsets, updates, reduction, exact)];
   },
   precision: "follow",
+  cost: { overwrites: "x" },
   gradient: ({ in: { x, indices, updates }, out: { y }, attrs: { axis, reduction }, grad, b }) => {
     const places: Places = {
       gather: (values) => b.op("GatherElements", [values, indices], { axis }),

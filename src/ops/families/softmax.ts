@@ -27,6 +27,7 @@ export const Softmax = defineOp({
     softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => Math.exp(shifted) / sum),
   ],
   precision: "full",
+  cost: { overwrites: "x" },
   // y (g - sum(g y))
   gradient: ({ out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
     x: () => b.mul(y, b.sub(g, b.reduceSum(b.mul(g, y), [axis]))),
@@ -46,6 +47,7 @@ export const LogSoftmax = defineOp({
     softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => shifted - Math.log(sum)),
   ],
   precision: "full",
+  cost: { overwrites: "x" },
   // g - e^y sum(g)
   gradient: ({ out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
     x: () => b.sub(g, b.mul(b.exp(y), b.reduceSum(g, [axis]))),

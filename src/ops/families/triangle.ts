@@ -23,6 +23,7 @@ export const Trilu = defineOp({
     return [takeAt(x, x.shape, offsets)];
   },
   precision: "follow",
+  cost: { overwrites: "x" },
   gradient: ({ in: { k }, attrs: { upper }, grad, b }) => ({
     x: () => b.op("Trilu", [grad.y, k ?? null], { upper }),
   }),

@@ -79,6 +79,7 @@ export const Tanh = defineUnary({
   versions: [1, 6, 13],
   attributes: {},
   precision: "follow",
+  inPlace: true,
   value: Math.tanh,
   gradient: ({ y, g, b }) => b.mul(g, b.sub(1, b.mul(y, y))),
 });

@@ -25,6 +25,8 @@ export interface UnarySpec<A extends AttributeTable> {
   readonly attributes: A;
   readonly precision: PrecisionClass;
   readonly downgrades?: Op["downgrades"];
+  /** Whether the runtime's kernel writes over its operand where it may. */
+  readonly inPlace?: boolean;
   readonly value: (x: number, attrs: AttributeValues<A>) => number;
   /** The function on 64-bit integers, where the operator takes them. */
   readonly bigints?: (x: bigint) => bigint;
@@ -39,6 +41,7 @@ export interface UnarySpec<A extends AttributeTable> {
 /** Declares an operator `y = f(x)` whose result has the type and shape of its operand. */
 export function defineUnary<A extends AttributeTable>(spec: UnarySpec<A>): Op {
   const { type, versions, attributes, precision, value, bigints, content, gradient, downgrades = {} } = spec;
+  const { inPlace = false } = spec;
   return defineOp({
     type,
     versions,
@@ -54,6 +57,7 @@ export function defineUnary<A extends AttributeTable>(spec: UnarySpec<A>): Op {
     ],
     precision,
     select: selectElements,
+    ...(inPlace && { cost: { overwrites: "x" } as const }),
     gradient:
       typeof gradient === "function"
         ? ({ in: { x }, out: { y }, grad, attrs, b }) => ({
