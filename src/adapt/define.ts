@@ -32,6 +32,8 @@ export interface ParameterSpec {
   readonly dtype?: "float32" | "int32" | "int64";
   /** Group for optimizers that treat groups differently, such as LoRA+. */
   readonly group?: string;
+  /** Factor that what the tensor makes is multiplied with, for optimizers that undo it, such as LoRA-FA. */
+  readonly factor?: number;
 }
 
 /** A starting value that follows from those of other tensors of the module, found by their names, be they a checkpoint's. */

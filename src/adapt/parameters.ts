@@ -82,6 +82,7 @@ function addParameter(
     key,
     ...facts,
     ...(spec.group === undefined ? {} : { group: spec.group }),
+    ...(spec.factor === undefined ? {} : { factor: String(spec.factor) }),
   });
 }
 

@@ -18,6 +18,13 @@ export const trainingErrors = defineDiagnostics({
     got: name,
     next: "choose one of these",
   }),
+  E_OPTIMIZER_TENSORS: (name: string, expected: string, got: string) => ({
+    message: `optimizer ${name} has nothing here to work with`,
+    place: "--optimizer",
+    expected,
+    got,
+    next: "choose another optimizer, such as adamw, or a method that has such tensors",
+  }),
   E_NO_OUTPUT: (outputs: readonly string[]) => ({
     message: "the model has no float output that a loss could judge",
     place: "graph outputs",

@@ -42,6 +42,10 @@ import veraRecord from "../../passes/adapters/vera.ts";
 import waveftRecord from "../../passes/adapters/waveft.ts";
 import adamRecord from "../../passes/optimizers/adam.ts";
 import adamwRecord from "../../passes/optimizers/adamw.ts";
+import loraFaRecord from "../../passes/optimizers/lora-fa.ts";
+import loraPlusRecord from "../../passes/optimizers/lora-plus.ts";
+import muonRecord from "../../passes/optimizers/muon.ts";
+import riemannianRecord from "../../passes/optimizers/riemannian.ts";
 import sgdRecord from "../../passes/optimizers/sgd.ts";
 import bceRecord from "../../passes/losses/bce.ts";
 import crossEntropyRecord from "../../passes/losses/cross-entropy.ts";
@@ -177,6 +181,18 @@ export const adam = optimizerFactory(adamRecord);
 
 /** AdamW: Adam with decoupled weight decay, as torch.optim.AdamW computes it. */
 export const adamw = optimizerFactory(adamwRecord);
+
+/** LoRA-FA: trains the factors B alone, with gradients that undo what the frozen A does to them. */
+export const loraFa = optimizerFactory(loraFaRecord);
+
+/** LoRA+: AdamW with a larger learning rate for the factors B. */
+export const loraPlus = optimizerFactory(loraPlusRecord);
+
+/** Muon: the momentum of every matrix, made orthogonal by a few Newton-Schulz steps. */
+export const muon = optimizerFactory(muonRecord);
+
+/** Riemannian preconditioning of low-rank factors, over AdamW. */
+export const riemannian = optimizerFactory(riemannianRecord);
 
 /** Stochastic gradient descent with momentum, as torch.optim.SGD computes it. */
 export const sgd = optimizerFactory(sgdRecord);

@@ -23,6 +23,8 @@ export interface RoleFacts {
   readonly below?: string;
   /** Parameter group for optimizers that treat groups differently. */
   readonly group?: string;
+  /** Factor of what a trained tensor makes, as decimal text. */
+  readonly factor?: string;
   /** For trained tensors of a method: the method, the path of its module, and its own name for the tensor. */
   readonly method?: string;
   readonly module?: string;
@@ -39,6 +41,7 @@ const factNames = [
   "slices",
   "below",
   "group",
+  "factor",
   "method",
   "module",
   "name",

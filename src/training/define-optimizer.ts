@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 import type { FlatLayout } from "./flat-layout.ts";
+import type { FlatSlice } from "./flatten.ts";
 
 /** What an update is built with. Parameter, gradient and state have one shape: that of a flat buffer. */
 export interface UpdateContext<O, K extends string> {
@@ -18,6 +19,8 @@ export interface UpdateContext<O, K extends string> {
   readonly step: Value;
   /** The tensors that the flat buffer holds, for optimizers to which their shapes or groups matter. */
   readonly layout: FlatLayout;
+  /** All trainable tensors as they are before the update, those that the optimizer does not train included. */
+  readonly all: { readonly param: Value; readonly layout: FlatLayout };
 }
 
 /** The values after an update. */
@@ -35,6 +38,14 @@ export interface OptimizerSpec<S extends z.ZodObject, K extends string> {
   readonly options: S;
   /** Names of the state tensors, zero at the start; which of them exist may depend on options. */
   readonly state: (options: z.output<S>) => readonly K[];
+  /** Whether a tensor has part in a state, true where absent; a state of which no tensor has part does not exist. */
+  readonly holds?: (state: K, slice: FlatSlice) => boolean;
+  /** Whether it trains a tensor, true where absent; others stay as they are, have no state, and do not count in the norm. */
+  readonly trains?: (slice: FlatSlice) => boolean;
+  /** What of the trainable tensors it cannot do without, and what there is; undefined where they will do. */
+  readonly lacks?: (
+    slices: readonly FlatSlice[],
+  ) => { readonly expected: string; readonly got: string } | undefined;
   readonly update: (context: UpdateContext<z.output<S>, K>) => Updated<K>;
 }
 
@@ -51,6 +62,9 @@ export interface BoundOptimizer {
   readonly name: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly state: readonly string[];
+  holds(state: string, slice: FlatSlice): boolean;
+  trains(slice: FlatSlice): boolean;
+  lacks(slices: readonly FlatSlice[]): { readonly expected: string; readonly got: string } | undefined;
   update(context: Omit<UpdateContext<unknown, string>, "options">): Updated<string>;
 }
 
@@ -66,10 +80,15 @@ export function defineOptimizer<S extends z.ZodObject, K extends string>(
     options: schema,
     bind(given) {
       const options = schema.parse(given);
+      const state = spec.state(options);
+      const isOwn = (text: string): text is K => state.some((each) => each === text);
       return {
         name,
         options,
-        state: spec.state(options),
+        state,
+        holds: (text, slice) => isOwn(text) && (spec.holds?.(text, slice) ?? true),
+        trains: (slice) => spec.trains?.(slice) ?? true,
+        lacks: (slices) => spec.lacks?.(slices),
         update: (context) => spec.update({ ...context, options }),
       };
     },

@@ -38,7 +38,70 @@ export class FlatLayout {
 
   private pieces(b: OpBuilder, flat: Value): Value[] {
     if (this.slices.length === 1) return [flat];
+    const joined = flat.producer?.op === "Concat" ? flat.producer.inputs : [];
+    const parts = joined.flatMap((part, i) =>
+      part !== null && sizeOf(part) === this.sizeAt(i) ? [part] : [],
+    );
+    if (parts.length === joined.length && parts.length === this.slices.length) return parts;
     const sizes = this.slices.map(({ shape }) => countElements(shape));
     return b.ops("Split", [flat, b.ints(sizes)], { axis: 0 }, sizes.length);
   }
+
+  private sizeAt(index: number): number | undefined {
+    const slice = this.slices[index];
+    return slice === undefined ? undefined : countElements(slice.shape);
+  }
+}
+
+/** Elements of a vector, undefined where they are not known or it is none. */
+function sizeOf(value: Value): number | undefined {
+  const shape = value.tensorType?.shape;
+  const [size] = shape ?? [];
+  return shape?.length === 1 && typeof size === "number" ? size : undefined;
+}
+
+/** Some tensors of a flat vector as a vector of their own, in an order of its own. */
+export class FlatPart {
+  readonly layout: FlatLayout;
+  readonly whole: FlatLayout;
+  private readonly places: readonly number[];
+
+  /** @param places which slices of the whole it has. */
+  constructor(whole: FlatLayout, places: readonly number[]) {
+    this.whole = whole;
+    this.places = places;
+    this.layout = new FlatLayout(places.flatMap((place) => whole.slices[place] ?? []));
+  }
+
+  /** The part of a whole vector. */
+  take(b: OpBuilder, flat: Value): Value {
+    if (this.isWhole) return flat;
+    const tensors = this.whole.split(b, flat);
+    return this.layout.join(
+      b,
+      this.places.flatMap((place) => tensors[place] ?? []),
+    );
+  }
+
+  /** A whole vector with this part replaced. */
+  put(b: OpBuilder, flat: Value, part: Value): Value {
+    if (this.isWhole) return part;
+    const changed = this.layout.split(b, part);
+    const at = new Map(this.places.map((place, i) => [place, changed[i]]));
+    return this.whole.map(b, flat, (tensor, _, i) => at.get(i) ?? tensor);
+  }
+
+  private get isWhole(): boolean {
+    return this.places.length === this.whole.slices.length && this.places.every((place, i) => place === i);
+  }
+}
+
+/** The slices at offsets of their own, one behind the other. */
+export function placed(slices: readonly FlatSlice[]): FlatSlice[] {
+  let offset = 0;
+  return slices.map((slice) => {
+    const at = { ...slice, offset };
+    offset += countElements(slice.shape);
+    return at;
+  });
 }

@@ -17,6 +17,8 @@ export interface FlatSlice {
   readonly shape: readonly number[];
   /** Group for optimizers that treat groups differently. */
   readonly group?: string;
+  /** Factor that what it makes is multiplied with, as decimal text. */
+  readonly factor?: string;
   /** The method that added the tensor, its module there, and the method's own name for it. */
   readonly method?: string;
   readonly module?: string;
@@ -70,7 +72,7 @@ function layoutOf(params: readonly Value[]): FlatSlice[] {
 
 /** What the tensor is to its method, as far as it is known. */
 function originOf(param: Value): Partial<FlatSlice> {
-  const facts = (["group", "method", "module", "name"] as const).flatMap((fact) => {
+  const facts = (["group", "factor", "method", "module", "name"] as const).flatMap((fact) => {
     const text = roleFact(param, fact);
     return text === undefined ? [] : [[fact, text] as const];
   });

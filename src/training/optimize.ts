@@ -1,5 +1,6 @@
 /** Adds the update to a graph that yields flat gradients: unscaling, clipping, skipping and the optimizer's own step. */
 import { InternalError } from "../diagnostics/define.ts";
+import { trainingErrors } from "../diagnostics/training.ts";
 import { float32Tensor, int64Tensor, zeroTensor } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import { freeInputName } from "../ir/names.ts";
@@ -10,7 +11,7 @@ import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import type { BoundOptimizer } from "./define-optimizer.ts";
-import { FlatLayout } from "./flat-layout.ts";
+import { FlatLayout, FlatPart, placed } from "./flat-layout.ts";
 import { type FlatSlice, readSlices } from "./flatten.ts";
 import { type BoundHook, HookAt } from "./update-hook.ts";
 
@@ -54,7 +55,18 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   graph.setOutputs(graph.outputs.filter((output) => output !== gradient));
 
   const scale = scaling === undefined ? undefined : lossScaleInput(graph, scaling);
-  const unscaled = scale === undefined ? gradient : b.mul(gradient, b.reciprocal(scale));
+  const slices = readSlices(param);
+  const lacking = optimizer.lacks(slices);
+  if (lacking !== undefined)
+    throw trainingErrors.E_OPTIMIZER_TENSORS(optimizer.name, lacking.expected, lacking.got);
+  const whole = new FlatLayout(slices);
+  const part = new FlatPart(
+    whole,
+    slices.flatMap((slice, i) => (optimizer.trains(slice) ? [i] : [])),
+  );
+  const { layout } = part;
+  const trained = part.take(b, gradient);
+  const unscaled = scale === undefined ? trained : b.mul(trained, b.reciprocal(scale));
   const norm = b.sqrt(b.reduceSumSquare(unscaled, undefined, false));
   const finite = b.not(b.or(b.op("IsNaN", [norm]), b.op("IsInf", [norm])));
   const clipped = clip === undefined ? unscaled : clipTo(b, unscaled, norm, clip);
@@ -63,9 +75,11 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   setRole(lr, "hyper", { kind: "lr" });
   const counter = stateInput(graph, "step", scalarKeys.step, int64Tensor([0], []));
   const step = b.add(counter, 1);
-  const slices = readSlices(param);
   const state = Object.fromEntries(
-    optimizer.state.map((name) => [name, flatStateInput(graph, name, slices)]),
+    optimizer.state.flatMap((name) => {
+      const held = layout.slices.filter((slice) => optimizer.holds(name, slice));
+      return held.length === 0 ? [] : [[name, flatStateInput(graph, name, placed(held))] as const];
+    }),
   );
   const at = hook === undefined ? undefined : new HookAt(hook, slices);
   const taken = Object.keys(hook?.state ?? {}).find((name) => optimizer.state.includes(name));
@@ -74,17 +88,32 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
       `both optimizer ${optimizer.name} and method ${hook?.method ?? ""} have a state "${taken}"`,
     );
   const start = at?.before(b, param) ?? param;
-  const layout = new FlatLayout(slices);
-  const updated = optimizer.update({ b, param: start, grad: clipped, state, lr, step, layout });
+  const updated = optimizer.update({
+    b,
+    param: part.take(b, start),
+    grad: clipped,
+    state,
+    lr,
+    step,
+    layout,
+    all: { param: start, layout: whole },
+  });
+  const updatedParam = part.put(b, start, updated.param);
   const hookState = Object.fromEntries(
     Object.keys(hook?.state ?? {}).map((name) => [
       name,
       flatStateInput(graph, name, at?.slicesOf(name) ?? []),
     ]),
   );
-  const hooked = at?.after(b, { param: updated.param, grad: clipped, state: hookState, step });
+  const hooked = at?.after(b, {
+    param: updatedParam,
+    // What is not trained has no part in the update.
+    grad: part.put(b, b.zerosLike(param), clipped),
+    state: hookState,
+    step,
+  });
 
-  feed(graph, b.where(finite, hooked?.param ?? updated.param, param), param);
+  feed(graph, b.where(finite, hooked?.param ?? updatedParam, param), param);
   const keep = (
     by: string,
     from: Readonly<Record<string, Value>>,

@@ -1,9 +1,8 @@
 /** What a method does around the optimizer's update of its tensors: schedules, projections, and the state that they need. */
 import { InternalError } from "../diagnostics/define.ts";
-import { countElements } from "../ir/shape.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
-import { FlatLayout } from "./flat-layout.ts";
+import { FlatLayout, FlatPart, placed } from "./flat-layout.ts";
 import type { FlatSlice } from "./flatten.ts";
 
 /** Tensors of each module by the method's own names for them. */
@@ -74,18 +73,16 @@ export function bindHook<O, K extends string, S extends string>(
 
 /** A hook at the tensors of a flat vector that are its own. */
 export class HookAt {
-  private readonly all: FlatLayout;
   private readonly hook: BoundHook;
-  /** Places of the hook's tensors in the whole vector: for each module, in the order of the names. */
-  private readonly places: readonly number[];
+  /** For each module, its tensors in the order of the names. */
+  private readonly part: FlatPart;
 
   /** @throws InternalError where the vector does not hold what the hook names. */
   constructor(hook: BoundHook, slices: readonly FlatSlice[]) {
     this.hook = hook;
-    this.all = new FlatLayout(slices);
     const own = slices.filter(({ method }) => method === hook.method);
     const modules = [...new Set(own.map(({ module }) => module))];
-    this.places = modules.flatMap((module) =>
+    const places = modules.flatMap((module) =>
       hook.names.map((name) => {
         const place = slices.findIndex(
           (each) => own.includes(each) && each.module === module && each.name === name,
@@ -94,22 +91,18 @@ export class HookAt {
         return place;
       }),
     );
+    this.part = new FlatPart(new FlatLayout(slices), places);
   }
 
   /** Layout of the state of a name. */
   slicesOf(state: string): FlatSlice[] {
-    let offset = 0;
-    return this.layoutOf(this.hook.state[state] ?? []).slices.map((slice) => {
-      const placed = { ...slice, offset };
-      offset += countElements(slice.shape);
-      return placed;
-    });
+    return placed(this.layoutOf(this.hook.state[state] ?? []).slices);
   }
 
   before(b: OpBuilder, flat: Value): Value {
-    const param = this.take(b, flat);
+    const param = this.part.take(b, flat);
     const changed = this.hook.before({ ...this.views(b), param });
-    return changed === param ? flat : this.put(b, flat, changed);
+    return changed === param ? flat : this.part.put(b, flat, changed);
   }
 
   after(
@@ -121,10 +114,10 @@ export class HookAt {
       step,
     }: Pick<HookContext<unknown, string, string>, "param" | "grad" | "state" | "step">,
   ): { readonly param: Value; readonly state: Readonly<Record<string, Value>> } {
-    const given = { param: this.take(b, param), grad: this.take(b, grad), state, step };
+    const given = { param: this.part.take(b, param), grad: this.part.take(b, grad), state, step };
     const after = this.hook.after({ ...this.views(b), ...given });
     return {
-      param: after.param === given.param ? param : this.put(b, param, after.param),
+      param: after.param === given.param ? param : this.part.put(b, param, after.param),
       state: after.state,
     };
   }
@@ -157,23 +150,8 @@ export class HookAt {
 
   /** Layout of a vector of the given tensors of all modules. */
   private layoutOf(names: readonly string[]): FlatLayout {
-    const taken = this.places.flatMap((place) => this.all.slices[place] ?? []);
-    const order = taken.filter(({ name }) => name !== undefined && names.includes(name));
-    return new FlatLayout(order);
-  }
-
-  private take(b: OpBuilder, flat: Value): Value {
-    const tensors = this.all.split(b, flat);
-    return this.layoutOf(this.hook.names).join(
-      b,
-      this.places.flatMap((place) => tensors[place] ?? []),
-    );
-  }
-
-  private put(b: OpBuilder, flat: Value, own: Value): Value {
-    const changed = this.layoutOf(this.hook.names).split(b, own);
-    const at = new Map(this.places.map((place, i) => [place, changed[i]]));
-    return this.all.map(b, flat, (tensor, _, i) => at.get(i) ?? tensor);
+    const own = this.part.layout.slices;
+    return new FlatLayout(own.filter(({ name }) => name !== undefined && names.includes(name)));
   }
 }
 

@@ -156,6 +156,25 @@ function taskOf(model: string): NonNullable<CompileRequest["task"]> {
 /** Optimizer, clipping and precision as train.json says them. */
 function trainingOf(record: TrainRecord | undefined): Partial<CompileRequest> {
   if (record === undefined) return {};
+  // PEFT's own optimizers, as the set writes their calls: create_NAME_optimizer(..., option=value, ...).
+  const special = /^create_(\w+)_optimizer\((.*)\)/.exec(record.optimizer);
+  const names: Readonly<Record<string, string>> = {
+    loraplus: "lora-plus",
+    lorafa: "lora-fa",
+    riemannian: "riemannian",
+  };
+  const ownName = names[special?.[1] ?? ""];
+  if (ownName !== undefined) {
+    const known = /\b(loraplus_lr_ratio|loraplus_weight_decay|weight_decay|reg)=([\d.e-]+)/g;
+    const given = [...(special?.[2] ?? "").matchAll(known)].map(([, key = "", value]) => [
+      key,
+      Number(value),
+    ]);
+    return {
+      optimizer: { name: ownName, options: { lr: record.lr, ...Object.fromEntries(given) } },
+      clip: record.max_grad_norm,
+    };
+  }
   const sgd = /SGD\(momentum=([\d.]+), weight_decay=([\d.]+)\)/.exec(record.optimizer);
   const optimizer =
     sgd === null

@@ -6,6 +6,7 @@ import { Model } from "../../src/ir/model.ts";
 import { roleFact, setRole } from "../../src/ir/role.ts";
 import { tensorType } from "../../src/ir/type.ts";
 import { fromNumbers, type NDArray } from "../../src/ops/ndarray.ts";
+import type { FlatSlice } from "../../src/training/flatten.ts";
 import { addOptimizer, type LossScaling } from "../../src/training/optimize.ts";
 import { advance, GraphSession, resultOf, type State } from "../oracle/graph-session.ts";
 import { evaluateModel } from "./evaluated.ts";
@@ -15,17 +16,19 @@ export interface UpdateOptions {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly clip?: number;
   readonly scaling?: LossScaling;
+  /** Tensors that the vector holds; one of all its elements where absent. */
+  readonly slices?: readonly FlatSlice[];
 }
 
 /** A model that updates a vector of the given starting values. */
 export function updateModel(
   start: readonly number[],
-  { kind, options = {}, clip, scaling }: UpdateOptions,
+  { kind, options = {}, clip, scaling, slices: given }: UpdateOptions,
 ): Model {
   const model = new Model();
   const { graph } = model;
   const type = tensorType("float32", [start.length]);
-  const slices = JSON.stringify([{ key: "w", offset: 0, shape: [start.length] }]);
+  const slices = JSON.stringify(given ?? [{ key: "w", offset: 0, shape: [start.length] }]);
   const params = graph.addInput({ name: "params", type, initializer: float32Tensor(start) });
   setRole(params, "param", { key: "params", slices });
   setRole(graph.addInput({ name: "grads", type }), "grad", { slices });

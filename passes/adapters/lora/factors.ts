@@ -17,8 +17,9 @@ export function plainSpecs(site: LayerSite, o: Options): Specs {
   const isTable = site.kind === "embedding";
   const [prefix, end] = isTable ? ["lora_embedding_", ""] : ["lora_", ".weight"];
   const start = startOf(site, o);
-  const A = { key: `${prefix}A${end}`, shape: a, init: start.A, group: "lora_A" };
-  const B = { key: `${prefix}B${end}`, shape: b, init: start.B, group: "lora_B" };
+  const factor = scalingOf(o);
+  const A = { key: `${prefix}A${end}`, shape: a, init: start.A, group: `${prefix}A`, factor };
+  const B = { key: `${prefix}B${end}`, shape: b, init: start.B, group: `${prefix}B`, factor };
   return {
     A,
     B: start.trainsB ? B : { ...B, trainable: false },

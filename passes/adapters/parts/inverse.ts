@@ -5,6 +5,7 @@ import { tensorType } from "../../../src/ir/type.ts";
 import type { Value } from "../../../src/ir/value.ts";
 import { OpBuilder } from "../../../src/ops/builder.ts";
 import { detach } from "../../../src/ops/detach.ts";
+import { dtypeOf } from "../../../src/ops/facts.ts";
 
 /** The identity matrix. */
 export function identity(size: number, b: OpBuilder): Value {
@@ -29,19 +30,25 @@ export function inverseOf(matrix: Value, count: number, size: number, b: OpBuild
   return b.sub(b.mul(found, 2), b.matmul(b.matmul(found, matrix), found));
 }
 
+/** The inverses of the same kind of matrices, in their own type, which gradients do not pass. */
+export function inverseWithoutGradient(matrix: Value, count: number, size: number, b: OpBuilder): Value {
+  return eliminate(matrix, count, size, b);
+}
+
 /** Gauss-Jordan on (A | I), one column an iteration: the pivot's row is divided, and taken from all others. */
 function eliminate(matrix: Value, count: number, size: number, b: OpBuilder): Value {
-  const right = b.expand(identity(size, b), b.ints([count, size, size]));
+  const dtype = dtypeOf(matrix);
+  const right = b.expand(b.cast(identity(size, b), dtype), b.ints([count, size, size]));
   const start = b.concat([matrix, right], 2);
   const body = new Graph("eliminate");
   const column = body.addInput({ name: "column", type: tensorType("int64", []) });
   const condition = body.addInput({ name: "condition", type: tensorType("bool", []) });
-  const now = body.addInput({ name: "now", type: tensorType("float32", [count, size, 2 * size]) });
+  const now = body.addInput({ name: "now", type: tensorType(dtype, [count, size, 2 * size]) });
   const inner = new OpBuilder({ graph: body }, b.opset);
   const pivotRow = inner.gather(now, column, 1);
   const row = inner.div(pivotRow, inner.unsqueeze(inner.gather(pivotRow, column, 1), [1]));
   const places = inner.ints(Array.from({ length: size }, (_, i) => i));
-  const isPivot = inner.cast(inner.equal(places, column), "float32");
+  const isPivot = inner.cast(inner.equal(places, column), dtype);
   const factors = inner.sub(inner.gather(now, column, 2), isPivot);
   const next = inner.sub(now, inner.mul(inner.unsqueeze(factors, [2]), inner.unsqueeze(row, [1])));
   body.setOutputs([inner.op("Identity", [condition]), next]);
