@@ -11,6 +11,7 @@ import fold from "./fold.ts";
 import foldShapes from "./fold-shapes.ts";
 import inferShapes from "./infer-shapes.ts";
 import inlineFunctions from "./inline-functions.ts";
+import joinProducts from "./join-products.ts";
 import legalizeCuda from "./legalize-cuda.ts";
 import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
@@ -42,6 +43,7 @@ export const passes = [
   foldShapes,
   inferShapes,
   inlineFunctions,
+  joinProducts,
   legalizeCuda,
   liftConstants,
   loss,

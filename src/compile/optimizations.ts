@@ -2,7 +2,7 @@
 import type { PipelineStep } from "../pass/pipeline.ts";
 
 /** On the adapted model with its loss, before it is differentiated. */
-const forward = ["sink-selections", "split-causal", "raise"] as const;
+const forward = ["sink-selections", "split-causal", "join-products", "raise"] as const;
 
 /** On a graph with all that it computes. */
 const whole = ["shorten"] as const;

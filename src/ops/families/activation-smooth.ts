@@ -52,8 +52,9 @@ export const Gelu = defineUnary({
     approximate === "tanh"
       ? 0.5 * x * (1 + Math.tanh(tanhScale * (x + tanhCubic * x ** 3)))
       : 0.5 * x * (1 + erf(x * Math.SQRT1_2)),
+  // A product that gives g can halve it on the way.
   gradient: ({ x, g, attrs: { approximate }, b }) =>
-    b.mul(g, approximate === "tanh" ? tanhGeluSlope(b, x) : erfGeluSlope(b, x)),
+    approximate === "tanh" ? b.mul(g, tanhGeluSlope(b, x)) : b.mul(b.mul(g, 0.5), twiceErfGeluSlope(b, x)),
 });
 
 export const Swish = defineUnary({
@@ -104,13 +105,13 @@ const tanhScale = Math.sqrt(2 / Math.PI);
 const tanhCubic = 0.044715;
 
 /**
- * Phi(x) + x phi(x), the normal distribution function and its density, as (1 + erf(s) + 2/sqrt(pi) s / exp(s^2)) / 2 with
+ * 2 Phi(x) + 2 x phi(x), the normal distribution function and its density, as 1 + erf(s) + 2/sqrt(pi) s / exp(s^2) with
  * s = x / sqrt(2): where exp(s^2) is infinite, the quotient is the 0 that it should be.
  */
-function erfGeluSlope(b: OpBuilder, x: Value): Value {
+function twiceErfGeluSlope(b: OpBuilder, x: Value): Value {
   const s = b.mul(x, Math.SQRT1_2);
   const bell = b.div(s, b.exp(b.mul(s, s)));
-  return b.mul(b.add(b.add(b.op("Erf", [s]), 1), b.mul(bell, 2 / Math.sqrt(Math.PI))), 0.5);
+  return b.add(b.add(b.op("Erf", [s]), 1), b.mul(bell, 2 / Math.sqrt(Math.PI)));
 }
 
 /** (1 + t)/2 + x (1 - t^2) u'/2 with t = tanh(u). */
