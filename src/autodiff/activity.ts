@@ -14,34 +14,52 @@ import { opOf } from "../ops/registry.ts";
  * counts, so that it is diagnosed rather than dropped; one that is known not to be a float does not.
  */
 export function activeValues(graph: Graph, variables: Iterable<Value>): Set<Value> {
+  return spreadActive(graph, variables, true);
+}
+
+/**
+ * The same without values that depend on the variables only where a loop does not run, so that what it carries leaves as it
+ * came.
+ */
+export function activeThroughBodies(graph: Graph, variables: Iterable<Value>): Set<Value> {
+  return spreadActive(graph, variables, false);
+}
+
+function spreadActive(graph: Graph, variables: Iterable<Value>, startsCount: boolean): Set<Value> {
   const active = new Set<Value>(variables);
   for (const node of graph.nodes()) {
     if (opOf(node)?.gradient.kind === "zero" || isDetached(node) || !readsActive(node, active)) continue;
-    for (const output of activeResults(node, active)) active.add(output);
+    for (const output of activeResults(node, active, startsCount)) active.add(output);
   }
   return active;
 }
 
 /** Results of a node that depend on the active values among its operands and captures. */
-function activeResults(node: Node, active: ReadonlySet<Value>): Value[] {
+function activeResults(node: Node, active: ReadonlySet<Value>, startsCount: boolean): Value[] {
   const results = node.outputs.filter((output) => output !== null);
   const regions = opOf(node)?.regions(node) ?? [];
   if (regions.length === 0) return results.filter((output) => carriesGradient(node, output));
   const reached = new Set<number>();
   for (const region of regions) {
-    const inner = activeInBody(node, region, active);
+    const inner = activeInBody(node, region, active, startsCount);
     const isActive = (value: Value | undefined): boolean => value !== undefined && inner.has(value);
     region.leaves.forEach((result, at) => {
       // A value that is carried leaves as it came where no iteration runs.
       const start = region.body.inputs[region.carries[at] ?? -1];
-      if (result !== undefined && (isActive(region.body.outputs[at]) || isActive(start))) reached.add(result);
+      if (result === undefined) return;
+      if (isActive(region.body.outputs[at]) || (startsCount && isActive(start))) reached.add(result);
     });
   }
   return results.filter(({ outputIndex }) => reached.has(outputIndex));
 }
 
 /** Active values of a body, where those of the graphs around it are `active`. */
-export function activeInBody(node: Node, region: Region, active: ReadonlySet<Value>): Set<Value> {
+export function activeInBody(
+  node: Node,
+  region: Region,
+  active: ReadonlySet<Value>,
+  startsCount = true,
+): Set<Value> {
   const { body, enters, carries } = region;
   const captured = [...capturesOf(body)].filter((value) => active.has(value));
   const inputs = body.inputs.filter((input, index) => {
@@ -49,7 +67,7 @@ export function activeInBody(node: Node, region: Region, active: ReadonlySet<Val
     return operand !== undefined && active.has(operand) && mayCarryGradient(input);
   });
   for (;;) {
-    const values = activeValues(body, [...captured, ...inputs]);
+    const values = spreadActive(body, [...captured, ...inputs], startsCount);
     const more = carries.flatMap((input, at) => {
       const [from, to] = [body.outputs[at], body.inputs[input ?? -1]];
       return from !== undefined && to !== undefined && values.has(from) && !values.has(to) ? [to] : [];

@@ -1,6 +1,6 @@
 /** `gradient`: reverse-mode differentiation as a plain model, with the upstream gradients as inputs. */
 import { differentiate, type Seed } from "../autodiff/differentiate.ts";
-import { findIntegerPath } from "../autodiff/integer-path.ts";
+import { lostPathFinder } from "../autodiff/lost-path.ts";
 import { labelOf } from "../autodiff/path.ts";
 import { nearNames } from "../diagnostics/define.ts";
 import { gradientErrors } from "../diagnostics/gradient.ts";
@@ -90,10 +90,15 @@ function addGradients(
 ): Record<string, string> {
   const b = new OpBuilder({ graph }, opset);
   const names: Record<string, string> = {};
+  const targets = outputs.map((name) => outputNamed(graph, name));
+  const findLost = lostPathFinder(graph, targets);
   variables.forEach((variable, i) => {
     const { name } = variable;
     const gradient = found[i];
-    if (gradient === undefined) refuseIntegerPath(graph, outputs, variable);
+    const lost = findLost(variable, gradient);
+    if (lost !== undefined) {
+      throw gradientErrors.E_GRADIENT_INTEGERS(labelOf(lost.node), lost.target.name, name, lost.path);
+    }
     const value = gradient ?? b.zerosLike(variable);
     // An output of its own even where two variables share a gradient, or where it is an input.
     const shared = value.producer === undefined || [...value.uses].some((use) => use.kind === "output");
@@ -103,18 +108,6 @@ function addGradients(
     graph.addOutput(output);
   });
   return names;
-}
-
-/** A zero gradient is right where nothing depends on the variable, not where the dependence is through integers. */
-function refuseIntegerPath(graph: Graph, outputs: readonly string[], variable: Value): void {
-  for (const name of outputs) {
-    const found = findIntegerPath(variable, new Set([outputNamed(graph, name)]));
-    if (found === undefined) continue;
-    throw gradientErrors.E_GRADIENT_INTEGERS(labelOf(found.node), name, variable.name, [
-      ...found.path,
-      `"${name}"`,
-    ]);
-  }
 }
 
 function chooseOutputs(graph: Graph, names: readonly string[] | undefined): string[] {

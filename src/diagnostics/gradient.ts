@@ -33,10 +33,10 @@ export const gradientErrors = defineDiagnostics({
     next: `name what to take with ${option}`,
   }),
   E_GRADIENT_INTEGERS: (node: string, output: string, name: string, path: readonly string[]) => ({
-    message: `"${output}" depends on "${name}" only through integers or truth values, which ${node} makes of it`,
+    message: `"${output}" depends on "${name}" only through integers, truth values or what is held constant, which ${node} makes of it`,
     place: path.join(" -> "),
     expected: "a way on which all elements stay floats",
-    got: "a result that is constant between its steps",
+    got: "a dependence that has no gradient",
     next: `leave "${name}" out of --wrt`,
   }),
 });

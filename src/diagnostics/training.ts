@@ -39,6 +39,13 @@ export const trainingErrors = defineDiagnostics({
     got: name,
     next: "name one of these as logits",
   }),
+  E_PARAM_LOST: (key: string, node: string, path: readonly string[]) => ({
+    message: `the loss depends on the trainable "${key}" only through what ${node} makes of it, from which no gradient comes`,
+    place: path.join(" -> "),
+    expected: "a way on which all elements stay floats",
+    got: "integers, truth values or what is held constant",
+    next: "leave the module out with --exclude, or choose another loss",
+  }),
   E_NAME_TAKEN: (name: string, expected: string, got: string) => ({
     message: `the model already has an input called "${name}", which is no label of this loss`,
     place: name,
