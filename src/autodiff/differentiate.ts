@@ -184,7 +184,8 @@ function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: 
       describePath(node, active, variables),
     );
   }
-  // Rules read the ranks of all that is computed with, be it differentiated or not.
+  if (op.rankFree) return;
+  // Other rules read the ranks of all that is computed with, be it differentiated or not.
   const host = node.inputs.filter((_, index) => op.hostInputs.has(paramAt(op.inputs, index)?.name ?? ""));
   for (const value of [...node.inputs, ...node.outputs]) {
     if (value === null || host.includes(value) || (value.producer === node && !active.has(value))) continue;

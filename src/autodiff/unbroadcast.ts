@@ -36,10 +36,9 @@ function stretchedAxes(from: Shape, to: Shape): number[] | undefined {
 
 /** Compares both shapes at run time: sums where they differ, then takes the operand's own shape. */
 function sumAtRunTime(b: OpBuilder, gradient: Value, operand: Value): Value {
-  const wanted = b.op("Shape", [operand]);
-  const actual = b.op("Shape", [gradient]);
-  const rank = b.op("Size", [actual]);
-  const missing = b.sub(rank, b.op("Size", [wanted]));
+  const wanted = b.shape(operand);
+  const actual = b.shape(gradient);
+  const missing = b.sub(b.op("Size", [actual]), b.op("Size", [wanted]));
   const ones = b.expand(b.int(1), b.unsqueeze(missing, [0]));
   const padded = b.concat([ones, wanted], 0);
   const differs = b.not(b.equal(padded, actual));

@@ -78,6 +78,7 @@ export function defineOp<
     hostInputs: new Set<string>(spec.hostInputs ?? []),
     held: spec.held ?? {},
     quantized: spec.quantized ?? {},
+    rankFree: spec.rankFree ?? false,
     select: spec.select,
     cost: {
       view: positionOf(inputs, spec.cost?.view),

@@ -269,6 +269,8 @@ export interface OpSpec<
   readonly select?: Select;
   /** What running it takes; nothing but the memory of its results where it is left out. */
   readonly cost?: CostSpec<I, O, A>;
+  /** Whether the gradient rule asks for ranks at run time alone, so that it holds where no rank is known. */
+  readonly rankFree?: boolean;
 }
 
 /** How an operator is differentiated, if at all. */
@@ -295,6 +297,7 @@ export interface Op {
   readonly hostInputs: ReadonlySet<string>;
   readonly held: Readonly<Partial<Record<string, string>>>;
   readonly quantized: QuantizedPath<string, string>;
+  readonly rankFree: boolean;
   readonly select: Select | undefined;
   readonly cost: Cost;
   /** Why constants are not evaluated; undefined where they are. */

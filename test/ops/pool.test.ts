@@ -15,6 +15,11 @@ const rows: readonly (readonly [string, readonly number[], Attributes])[] = [
     [1, 2, 6, 7],
     { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], ceil_mode: 1 },
   ],
+  [
+    "rounding up to windows that begin outside",
+    [1, 2, 6, 7],
+    { kernel_shape: [2, 1], strides: [3, 2], ceil_mode: 1 },
+  ],
   ["dilations", [1, 2, 6, 7], { kernel_shape: [2, 3], dilations: [2, 2] }],
   ["same, upper", [1, 2, 5, 6], { kernel_shape: [3, 2], auto_pad: "SAME_UPPER", strides: [2, 2] }],
   ["same, lower", [1, 2, 5, 6], { kernel_shape: [2, 3], auto_pad: "SAME_LOWER" }],

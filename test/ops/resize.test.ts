@@ -107,11 +107,22 @@ scaled("cubic, antialias, another coefficient", [1, 1, 0.5, 0.7], {
 scaled("axes", [0.6, 2], { axes: [3, 2], mode: "linear" });
 sized("axes, counted from the end", [7, 3], { axes: [-2, -1], mode: "linear" });
 for (const keep_aspect_ratio_policy of ["not_larger", "not_smaller"]) {
-  const attributes = { axes: [2, 3], mode: "linear", keep_aspect_ratio_policy };
-  const spec = { op: "Resize", inputs: [image, null, null, sizesOf([7, 8])], attributes };
-  checkOp(keep_aspect_ratio_policy, spec, { namings: ["static"] });
-  const nearest = { ...spec, attributes: { ...attributes, mode: "nearest" } };
-  checkOp(`nearest, ${keep_aspect_ratio_policy}`, nearest, { namings: ["static"] });
+  for (const more of [
+    { mode: "linear", axes: [2, 3] },
+    { mode: "nearest", axes: [2, 3] },
+    { mode: "cubic", axes: [3, 2] },
+    { mode: "linear", axes: [3], coordinate_transformation_mode: "align_corners" },
+    { mode: "linear", axes: [2, 3], antialias: 1 },
+  ]) {
+    const wanted = more.axes.length === 1 ? [8] : [7, 8];
+    for (const constant of [true, false]) {
+      checkOp(`${keep_aspect_ratio_policy}, sizes ${constant ? "constant" : "at run time"}, ${more.mode}`, {
+        op: "Resize",
+        inputs: [image, null, null, { ...sizesOf(wanted), constant, host: !constant }],
+        attributes: { ...more, keep_aspect_ratio_policy },
+      });
+    }
+  }
 }
 
 // Parts of the operand.

@@ -21,6 +21,7 @@ export const Add = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  rankFree: true,
   gradient: ({ grad }) => ({ x: () => grad.z, y: () => grad.z }),
 });
 
@@ -36,6 +37,7 @@ export const Sub = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  rankFree: true,
   gradient: ({ grad, b }) => ({ x: () => grad.z, y: () => b.neg(grad.z) }),
 });
 
@@ -51,6 +53,7 @@ export const Mul = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  rankFree: true,
   gradient: ({ in: { x, y }, grad, b }) => ({ x: () => b.mul(grad.z, y), y: () => b.mul(grad.z, x) }),
 });
 
@@ -79,6 +82,7 @@ export const Div = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  rankFree: true,
   // d(x/y)/dy = -(x/y)/y
   gradient: ({ in: { y }, out: { z }, grad, b }) => ({
     x: () => b.div(grad.z, y),

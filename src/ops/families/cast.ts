@@ -36,6 +36,7 @@ export const Cast = defineOp({
     x: () => (isFloat(dtypeOf(x)) ? b.cast(grad.y, dtypeOf(x)) : grad.y),
   }),
   quantized: { reads: ["x"] },
+  rankFree: true,
 });
 
 export const CastLike = defineOp({

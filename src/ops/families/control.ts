@@ -49,6 +49,7 @@ export const If = defineOp({
       ),
   },
   gradient: { kind: "bodies", regions: branchRegions, rule: reverseIf },
+  rankFree: true,
 });
 
 export const Loop = defineOp({

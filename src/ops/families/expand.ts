@@ -26,6 +26,7 @@ export const Expand = defineOp({
   precision: "follow",
   // The driver sums over the axes that were stretched.
   gradient: ({ grad }) => ({ x: () => grad.y }),
+  rankFree: true,
   hostInputs: ["shape"],
   quantized: { reads: ["x"], makes: ["y"] },
 });

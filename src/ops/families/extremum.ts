@@ -22,6 +22,7 @@ export const Max = defineOp({
   evaluate: ({ in: { xs }, exact }) => [xs.reduce((left, right) => mapPair(left, right, maximum, { exact }))],
   precision: "follow",
   gradient: ({ in: { xs }, out: { y }, grad: { y: g }, b }) => ({ xs: shareOfExtremum(b, xs, y, g) }),
+  rankFree: true,
 });
 
 export const Min = defineOp({
@@ -35,6 +36,7 @@ export const Min = defineOp({
   evaluate: ({ in: { xs }, exact }) => [xs.reduce((left, right) => mapPair(left, right, minimum, { exact }))],
   precision: "follow",
   gradient: ({ in: { xs }, out: { y }, grad: { y: g }, b }) => ({ xs: shareOfExtremum(b, xs, y, g) }),
+  rankFree: true,
 });
 
 /** Gradient of operand `index`: that of the result, split evenly among the operands that equal it. */

@@ -33,6 +33,7 @@ export const Pow = defineOp({
       return b.castLike(b.where(flat, 0, b.mul(g, b.mul(y, b.log(x)))), exponent);
     },
   }),
+  rankFree: true,
 });
 
 export const Mod = defineOp({

@@ -26,6 +26,7 @@ export const Identity = defineOp({
   precision: "follow",
   cost: { view: "x" },
   gradient: ({ grad }) => ({ x: () => grad.y }),
+  rankFree: true,
   quantized: { reads: ["x"], makes: ["y"] },
 });
 
@@ -51,6 +52,7 @@ export const Reshape = defineOp({
   select: selectView,
   cost: { view: "x" },
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
+  rankFree: true,
   hostInputs: ["shape"],
   quantized: { reads: ["x"], makes: ["y"] },
 });
@@ -74,6 +76,7 @@ export const Flatten = defineOp({
   precision: "follow",
   cost: { view: "x" },
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
+  rankFree: true,
   quantized: { reads: ["x"], makes: ["y"] },
 });
 
@@ -97,6 +100,7 @@ export const Squeeze = defineOp({
   gradient: ({ in: { x, axes }, grad, b }) => ({
     x: () => (axes === undefined ? reshapeLike(b, grad.y, x) : b.op("Unsqueeze", [grad.y, axes])),
   }),
+  rankFree: true,
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },
   hostInputs: ["axes"],
   quantized: { reads: ["x"], makes: ["y"] },
@@ -117,6 +121,7 @@ export const Unsqueeze = defineOp({
   precision: "follow",
   cost: { view: "x" },
   gradient: ({ in: { axes }, grad, b }) => ({ x: () => b.op("Squeeze", [grad.y, axes]) }),
+  rankFree: true,
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },
   hostInputs: ["axes"],
   quantized: { reads: ["x"], makes: ["y"] },

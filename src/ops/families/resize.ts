@@ -72,6 +72,7 @@ export const Resize = defineOp({
         y,
         roi: region,
         scales: presentOperand(scales),
+        sizes: presentOperand(sizes),
         attrs,
         target: knownTarget(scales, sizes),
         region: tensor === undefined ? undefined : fromTensor(tensor).toNumbers(),

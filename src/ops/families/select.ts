@@ -32,6 +32,7 @@ export const Where = defineOp({
     x: () => b.where(condition, g, 0),
     y: () => b.where(condition, 0, g),
   }),
+  rankFree: true,
 });
 
 function inferWhere(condition: Value, x: Value, y: Value): Inferred {

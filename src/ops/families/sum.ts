@@ -17,6 +17,7 @@ export const Sum = defineOp({
   evaluate: ({ in: { xs }, exact }) => [mapNumbers(addAll(xs), (sum) => sum, { exact })],
   precision: "follow",
   gradient: ({ grad: { y: g } }) => ({ xs: () => g }),
+  rankFree: true,
 });
 
 export const Mean = defineOp({
@@ -31,6 +32,7 @@ export const Mean = defineOp({
   gradient: ({ in: { xs }, grad: { y: g }, b }) => ({
     xs: () => (xs.length === 1 ? g : b.mul(g, 1 / xs.length)),
   }),
+  rankFree: true,
 });
 
 /** The sum in doubles, not yet rounded to the type. */

@@ -96,6 +96,7 @@ export function defineReduction(spec: ReductionSpec): Op {
     }),
     upgrades: { [spec.axesInputSince]: (node, b) => attributeToInput(node, b, "axes", 1) },
     hostInputs: ["axes"],
+    rankFree: true,
   });
 }
 
@@ -106,7 +107,8 @@ function knownAxes(
   axes: Value | undefined,
   attrs: Attributes,
 ): readonly number[] | undefined {
-  const list = axes === undefined ? [] : knownIntegers(axes);
+  const isEmpty = axes === undefined || axes.tensorType?.shape?.[0] === 0;
+  const list = isEmpty ? [] : knownIntegers(axes);
   const rank = x.tensorType?.shape?.length;
   if (list === undefined || rank === undefined) return undefined;
   return resolveAxes(node, list, rank, attrs.noop_with_empty_axes !== 0);
@@ -149,13 +151,15 @@ function spreadOver(
   axes: Value | undefined,
   positions: readonly number[] | undefined,
 ): Value {
-  if (positions === undefined) return b.op("Unsqueeze", [value, axes ?? null]);
+  // All axes, or none of them where noop_with_empty_axes says so.
+  if (axes === undefined) return value;
+  if (positions === undefined) return b.op("Unsqueeze", [value, axes]);
   // A scalar broadcasts as it is.
   return positions.length === rankOf(x) ? value : b.unsqueeze(value, positions);
 }
 
 function shareAtRunTime(b: OpBuilder, x: Value, y: Value): Value {
-  const count = b.div(b.op("Size", [x]), b.op("Size", [y]));
+  const count = b.div(b.op("Size", [x]), b.max(b.op("Size", [y]), 1));
   return b.cast(b.reciprocal(b.cast(count, "float64")), dtypeOf(x));
 }
 

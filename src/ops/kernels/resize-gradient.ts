@@ -21,6 +21,7 @@ import {
   type ResizeTarget,
   resizedAxes,
 } from "./resize.ts";
+import { aspectTranspose, saysAspect } from "./resize-aspect.ts";
 import { keepsAxis, type ResizedAxis, resizeTaps } from "./resize-weights.ts";
 import { productOf, reshapeTo, type Size, shapeVector, sizeAt, sizesOf, stateShape } from "./shape-vector.ts";
 
@@ -34,6 +35,7 @@ export interface Resizing {
   readonly y: Value;
   readonly roi: Value | undefined;
   readonly scales: Value | undefined;
+  readonly sizes: Value | undefined;
   readonly attrs: ResizeAttributes;
   readonly target: ResizeTarget;
   /** Elements of roi, where they are known. */
@@ -139,17 +141,20 @@ function storedTranspose(b: OpBuilder, axis: ResizedAxis, attrs: ResizeAttribute
  */
 function computedTranspose(
   b: OpBuilder,
-  { node, x, y, roi, scales, attrs }: Resizing,
+  { node, x, y, roi, scales, sizes: asked, attrs }: Resizing,
   axis: number,
   index: number,
   change: AxisChange | undefined,
   copies: () => Value | undefined,
 ): Value {
-  if (attrs.keep_aspect_ratio_policy !== "stretch" && scales === undefined)
+  if (attrs.keep_aspect_ratio_policy !== "stretch" && asked !== undefined) {
+    const aspect = { x, sizes: asked, axes: resizedAxes(node, attrs.axes, rankOf(x)), attrs };
+    if (saysAspect(aspect)) return aspectTranspose(b, aspect, index);
     throw operatorErrors.E_UNKNOWN_SIZE(
       node,
       "all sizes, since keep_aspect_ratio_policy takes one factor from them",
     );
+  }
   const range = b.op("Range", [b.int(0), b.dim(x, axis), b.int(1)]);
   const identity = b.cast(b.equal(b.unsqueeze(range, [1]), range), "float32");
   const lines = b.unsqueeze(identity, [1, 2]);

@@ -81,6 +81,7 @@ export function reshapeTo(b: OpBuilder, x: Value, sizes: readonly Size[]): Value
 
 /** Gives `x` the shape of another value of as many elements. */
 export function reshapeLike(b: OpBuilder, x: Value, like: Value): Value {
+  if (like.tensorType?.shape === undefined) return b.op("Reshape", [x, b.shape(like)], { allowzero: 1 });
   return reshapeTo(b, x, sizesOf(like));
 }
 

@@ -58,6 +58,7 @@ export function defineUnary<A extends AttributeTable>(spec: UnarySpec<A>): Op {
     precision,
     select: selectElements,
     ...(inPlace && { cost: { overwrites: "x" } as const }),
+    rankFree: true,
     gradient:
       typeof gradient === "function"
         ? ({ in: { x }, out: { y }, grad, attrs, b }) => ({

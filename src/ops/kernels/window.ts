@@ -6,8 +6,9 @@ import {
   addDims,
   ceilDivDims,
   type Dim,
-  isUnknown,
+  floorDivDims,
   maxDims,
+  minDims,
   mulDims,
   subDims,
   unknownDim,
@@ -64,7 +65,7 @@ export function planWindows(attrs: WindowAttributes, kernel: Shape, sizes: Shape
       ...base,
       before,
       after,
-      output: ceiledSize(size, before, windowSize(size, { ...window, ceil: true }), stride),
+      output: ceiledSize(size, span, stride, { before, after }, windowSize(size, { ...window, ceil: true })),
     };
   });
 }
@@ -143,8 +144,15 @@ function samePadding(
     : { before: total - half, after: half };
 }
 
-/** The last window must begin inside the operand or the padding before it. */
-function ceiledSize(size: Dim, before: number, output: Dim, stride: number): Dim {
-  if (typeof output !== "number" || typeof size !== "number") return isUnknown(size) ? unknownDim() : output;
-  return (output - 1) * stride >= size + before ? output - 1 : output;
+/** Rounded up, but the last window must begin inside the operand or the padding before it. */
+function ceiledSize(
+  size: Dim,
+  span: Dim,
+  stride: number,
+  padding: { readonly before: number; readonly after: number },
+  output: Dim,
+): Dim {
+  if (typeof span === "number" && span - padding.after >= stride) return output;
+  const reached = subDims(addDims(size, padding.before), 1);
+  return minDims(output, addDims(floorDivDims(reached, stride), 1));
 }
