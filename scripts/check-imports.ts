@@ -30,6 +30,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   /** Files that `npm run generate` writes. */
   generated: [...core, ...transforms, "passes", "compile"],
   compile: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime"],
+  conformance: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime", "compile"],
   cli: [...core, ...transforms, "passes", "data", "text", "onnx", "artifact", "runtime", "compile"],
   /** Files directly in `src/`: the entry points. */
   top: [

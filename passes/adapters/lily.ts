@@ -76,5 +76,6 @@ export default defineAdapter({
     const up = b.reshape(b.matmul(shares, experts), [o.r, site.outFeatures]);
     return b.add(y, b.mul(b.matmul(inner, up), o.scaling));
   },
+  mixesRows: "shares are the mean of the router's over all tokens of a batch",
   merge: () => "its shares depend on the tokens of a batch",
 });

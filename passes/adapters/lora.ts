@@ -44,6 +44,7 @@ export default defineAdapter({
       : {},
   toPeft: plainForm,
   companions: (o) => tokenCompanions(o.trainable_token_indices),
+  detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),
   identityAtStart: (o) => o.init_lora_weights !== false && o.kasa_config === null,
   parameters: (site, o) => {
     const plain = plainSpecs(site, o);

@@ -82,6 +82,7 @@ export default defineAdapter({
       : `effective_rank keeps ${kept} of its ${all} singular values; some have to be kept, and some trained`;
   },
   identityAtStart: (o) => o.init_weights !== false,
+  detaches: () => "the parts of the trained vectors along the frozen ones, which training must not change",
   parameters: (site, o) => {
     const { inFeatures, outFeatures } = site;
     const all = Math.min(inFeatures, outFeatures);

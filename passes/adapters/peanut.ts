@@ -3,6 +3,7 @@ import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
+import { floatAttribute } from "../../src/ir/attribute.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { factorOf, type Params } from "./parts/factors.ts";
@@ -16,7 +17,7 @@ const functions = {
   swish: (x, b) => b.mul(x, b.op("Sigmoid", [x])),
   tanh: (x, b) => b.op("Tanh", [x]),
   sigmoid: (x, b) => b.op("Sigmoid", [x]),
-  leaky_relu: (x, b) => b.op("LeakyRelu", [x], { alpha: 0.01 }),
+  leaky_relu: (x, b) => b.op("LeakyRelu", [x], { alpha: floatAttribute(0.01) }),
   mish: (x, b) => b.op("Mish", [x]),
   linear: (x) => x,
 } as const satisfies Record<string, (x: Value, b: OpBuilder) => Value>;

@@ -15,7 +15,11 @@ import { singularParts } from "./parts/svd.ts";
 const options = z
   .strictObject({
     r: z.int().min(1).default(32).describe("singular values of the weight that the update acts between"),
-    psoft_alpha: z.number().default(32).describe("numerator of the scaling: psoft_alpha / r"),
+    psoft_alpha: z
+      .number()
+      .refine((value) => value !== 0, "expected a number other than 0")
+      .default(32)
+      .describe("numerator of the scaling: psoft_alpha / r; not 0"),
     psoft_dropout: z
       .number()
       .min(0)

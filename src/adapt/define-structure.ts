@@ -210,6 +210,8 @@ function define<
         sites: [kind],
         identityAtStart: spec.identityAtStart(options),
         tied: false,
+        detaches: undefined,
+        mixesRows: undefined,
         unportable: {},
         companions: [],
         hook: undefined,

@@ -185,6 +185,10 @@ export interface AdapterSpec<
    * then has the embedding's path in `tiedTo`.
    */
   readonly tied?: boolean;
+  /** What it holds constant where it is differentiated, and why; absent: its gradient is the derivative of what it computes. */
+  readonly detaches?: (options: z.output<S>) => string | undefined;
+  /** Why its result for one row depends on the other rows of a batch; absent: it does not. */
+  readonly mixesRows?: string;
   /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
   readonly unportable?: (options: z.output<S>) => Unportable;
   /** What folders for PEFT hold in place of the options and tensors themselves, of the same method and by the same formula. */
@@ -219,6 +223,8 @@ export interface BoundAdapter {
   readonly sites: readonly AnySiteKind[];
   readonly identityAtStart: boolean;
   readonly tied: boolean;
+  readonly detaches: string | undefined;
+  readonly mixesRows: string | undefined;
   readonly unportable: Unportable;
   readonly companions: readonly BoundAdapter[];
   readonly hook: BoundHook | undefined;
@@ -277,6 +283,8 @@ export function defineAdapter<
         sites,
         identityAtStart: spec.identityAtStart(options),
         tied: spec.tied ?? false,
+        detaches: spec.detaches?.(options),
+        mixesRows: spec.mixesRows,
         unportable: spec.unportable?.(options) ?? {},
         companions: spec.companions?.(options) ?? [],
         hook: hook === undefined ? undefined : bindHook(name, hook, options),

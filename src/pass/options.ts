@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type DiagnosticError, joinDiagnostics, nearNames } from "../diagnostics/define.ts";
 import { passErrors } from "../diagnostics/pass.ts";
+import { optionNodes, typeText } from "./option-types.ts";
 import { OptionText, type OptionWord, printWord } from "./syntax.ts";
 
 /** Options as a caller gives them: typed values, or {@link OptionText} where they were read from a pipeline. */
@@ -32,8 +33,12 @@ export function resolveOptions(
   const result = schema.safeParse(values);
   for (const issue of result.error?.issues ?? []) {
     const name = String(issue.path[0] ?? "");
-    if (issue.code === "unrecognized_keys" || unknown.has(name)) continue;
-    const [, expected = issue.message] = /expected (.*?)(?:, received .*)?$/.exec(issue.message) ?? [];
+    if ((issue.code === "unrecognized_keys" && issue.path.length === 0) || unknown.has(name)) continue;
+    // Of these zod says no more than that no member takes the value, or which key is one too many.
+    const isVague = issue.code === "invalid_union" || issue.code === "unrecognized_keys";
+    const type = isVague ? typeText(optionNodes(schema).get(name) ?? {}) : undefined;
+    const [, told = issue.message] = /expected (.*?)(?:, received .*)?$/.exec(issue.message) ?? [];
+    const expected = type ?? told;
     const got = name in values ? printValue(values[name]) : "nothing";
     errors.push(passErrors.E_BAD_OPTION(owner, name || "(all)", expected, got));
   }

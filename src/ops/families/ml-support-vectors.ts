@@ -26,10 +26,13 @@ interface Kernel {
   readonly support_vectors: readonly number[] | undefined;
 }
 
+/** Kernels by ONNX's names, in capitals: one of them is also the name of a method, which shared code does not know. */
+const kernels = ["linear", "poly", "rbf", "sigmoid"].map((name) => name.toUpperCase());
+
 /** Kernel of every row with every support vector, [N, S]; gamma, coef0 and degree stand in `kernel_params`. */
 function kernelValues(b: OpBuilder, node: Node, x: Value, kernel: Kernel, supports: number): Value {
   const { kernel_type: type, kernel_params: params = [] } = kernel;
-  requireOneOf(node, "kernel_type", type, ["LINEAR", "POLY", "RBF", "SIGMOID"]);
+  requireOneOf(node, "kernel_type", type, kernels);
   const vectors = requireAttribute(node, "support_vectors", kernel.support_vectors);
   const [gamma = 0, coef0 = 0, degree = 0] = params;
   const rows = featureRows(b, x);
