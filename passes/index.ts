@@ -6,6 +6,7 @@ import canonicalize from "./canonicalize.ts";
 import cse from "./cse.ts";
 import dce from "./dce.ts";
 import emulateLow from "./emulate-low.ts";
+import exactData from "./exact-data.ts";
 import flatten from "./flatten.ts";
 import fold from "./fold.ts";
 import foldShapes from "./fold-shapes.ts";
@@ -38,6 +39,7 @@ export const passes = [
   cse,
   dce,
   emulateLow,
+  exactData,
   flatten,
   fold,
   foldShapes,

@@ -85,7 +85,11 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     const forward = cloneModel(prepared);
     runPasses(forward, [adaptStep(plan, settings, training)], watch);
     if (start !== undefined) startFrom(forward.graph, plan.adapter, start);
-    runPasses(forward, [lossStep(plan), { pass: "widen" }, ...castSteps(settings)], watch);
+    runPasses(
+      forward,
+      [lossStep(plan), { pass: "exact-data" }, { pass: "widen" }, ...castSteps(settings)],
+      watch,
+    );
     return forward;
   };
   const state = emptyState();

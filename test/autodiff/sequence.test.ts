@@ -57,11 +57,14 @@ describe("slices along an axis", () => {
     ["one each, without the axis", "SplitToSequence <axis = -1, keepdims = 0> (x)", 1],
     ["equal ones and a smaller last", "SplitToSequence <axis = 1> (x, two)", 0],
     ["as listed", "SplitToSequence <axis = -1> (x, listed)", 0],
+    ["one each by a number, without the axis", "SplitToSequence <axis = 1, keepdims = 0> (x, single)", 1],
+    ["as listed, whatever keepdims says", "SplitToSequence <axis = 1, keepdims = 0> (x, listed)", 0],
   ];
   for (const [name, split, added] of splits)
     for (const axis of [1, -1])
       checkText(`${name}, joined along ${axis}`, {
         text: `f (float[n, 3] x) => (float[n, k] r) {
+          single = Constant <value_int = 1> ()
           two = Constant <value_int = 2> ()
           listed = Constant <value_ints = [1, 2]> ()
           s = ${split}

@@ -51,12 +51,10 @@ export const SplitToSequence = defineOp({
     const type = x.tensorType;
     if (type?.shape === undefined) return [type && sequenceType(type)];
     const at = axisOf(node, axis, type.shape.length);
-    const one = keepdims === 1 ? [1] : [];
-    return [
-      sequenceType(
-        tensorType(type.dtype, type.shape.toSpliced(at, 1, ...(split === undefined ? one : [unknownDim()]))),
-      ),
-    ];
+    const drops = dropsAxis(keepdims, split, split?.tensorType?.shape?.length);
+    if (drops === undefined) return [sequenceType(tensorType(type.dtype))];
+    const length = split === undefined ? 1 : unknownDim();
+    return [sequenceType(tensorType(type.dtype, type.shape.toSpliced(at, 1, ...(drops ? [] : [length]))))];
   },
   evaluate: ({ node, in: { x, split }, attrs: { axis, keepdims } }) => {
     const at = axisOf(node, axis, x.rank);
@@ -70,8 +68,7 @@ export const SplitToSequence = defineOp({
           countUp(size).map((index) => index + start),
         ),
       );
-      const drops = split === undefined && keepdims === 0;
-      return drops ? piece.reshaped(piece.shape.toSpliced(at, 1)) : piece;
+      return dropsAxis(keepdims, split, split?.rank) === true ? piece.reshaped(piece.shape.toSpliced(at, 1)) : piece;
     });
     return [new SequenceArray(x.dtype, items)];
   },
@@ -80,11 +77,21 @@ export const SplitToSequence = defineOp({
     x: () =>
       b.op("ConcatFromSequence", [grad.sequence], {
         axis,
-        new_axis: split === undefined && keepdims === 0 ? 1 : 0,
+        new_axis: dropsAxis(keepdims, split, split?.tensorType?.shape?.length) === true ? 1 : 0,
       }),
   }),
   hostInputs: ["split"],
 });
+
+/**
+ * Whether elements lack the axis. ONNX has `keepdims` ignored wherever there is a `split`; the runtime ignores it for a list of sizes
+ * only, and PyTorch's exporter writes `unbind` with a `split` of one number, 1. Undefined where the rank of `split` is not known.
+ */
+function dropsAxis(keepdims: number, split: unknown, rank: number | undefined): boolean | undefined {
+  if (keepdims !== 0) return false;
+  if (split === undefined) return true;
+  return rank === undefined ? undefined : rank === 0;
+}
 
 /** Sizes of all elements of a sequence along an axis, as a vector. */
 function sizesAlong(b: OpBuilder, sequence: Value, axis: number): Value {
