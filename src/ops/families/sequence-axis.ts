@@ -68,7 +68,9 @@ export const SplitToSequence = defineOp({
           countUp(size).map((index) => index + start),
         ),
       );
-      return dropsAxis(keepdims, split, split?.rank) === true ? piece.reshaped(piece.shape.toSpliced(at, 1)) : piece;
+      return dropsAxis(keepdims, split, split?.rank) === true
+        ? piece.reshaped(piece.shape.toSpliced(at, 1))
+        : piece;
     });
     return [new SequenceArray(x.dtype, items)];
   },
