@@ -3,6 +3,12 @@
 export type { Manifest } from "./artifact/manifest.ts";
 export { version } from "./artifact/version.ts";
 export { type Artifact, type CompileOptions, compile, defineConfig, gradient } from "./compile/api.ts";
+export {
+  type CombinedAdapter,
+  type CombineOptions,
+  combineAdapters,
+  type WeightedAdapter,
+} from "./compile/combine.ts";
 export type { GradientRequest } from "./compile/gradient.ts";
 export { inspectModel, type ModelInfo } from "./compile/inspect.ts";
 export { type MergeOptions, merge } from "./compile/merge-artifact.ts";

@@ -46,6 +46,7 @@ export default defineAdapter({
     "Huang et al. 2025, HiRA: Parameter-Efficient Hadamard High-Rank Adaptation for Large Language Models, https://openreview.net/forum?id=TwJrTz9cRS",
   options,
   peftConfig: { fan_in_fan_out: false },
+  notesConv1d: false,
   sites: ["linear", "conv", "embedding"],
   accepts: (site, o) => {
     if (site.kind === "conv" && site.groups > 1) return "its convolution is grouped, while A is not";

@@ -4,6 +4,8 @@ import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
 import { fullMatch } from "../../src/adapt/pattern.ts";
 import { names, targetOptions } from "../../src/adapt/targets.ts";
+import { combineTensors } from "../../src/adapt/task-arithmetic.ts";
+import { fromNumbers } from "../../src/ops/ndarray.ts";
 import type { MatrixSite } from "./parts/layer-matrix.ts";
 
 const { target_modules, exclude_modules, modules_to_save } = targetOptions;
@@ -60,6 +62,29 @@ export default defineAdapter({
   peftConfig: { fan_in_fan_out: false },
   sites: ["linear", "conv"],
   identityAtStart: (o) => o.init_ia3_weights,
+  combination: {
+    types: ["linear"],
+    keys: ["ia3_l"],
+    options: (given) => {
+      const lists = given.map((o) => o.feedforward_modules ?? []);
+      const [first = []] = lists;
+      if (lists.every((list) => JSON.stringify(list) === JSON.stringify(first)))
+        return { feedforward_modules: first };
+      if (lists.some((list) => typeof list === "string"))
+        return "feedforward_modules is a regular expression in one of them, and another in others";
+      return { feedforward_modules: [...new Set(lists.flat())] };
+    },
+    module: (parts, { rule }) => {
+      const [first, ...rest] = parts.map(({ tensors, weight }) => ({ l: tensors.ia3_l, weight }));
+      const all = [first, ...rest].flatMap((part) =>
+        part?.l === undefined ? [] : [{ l: part.l, values: part.l.numbers, weight: part.weight }],
+      );
+      const shape = all[0]?.l.shape ?? [];
+      if (all.some(({ l }) => l.shape.join() !== shape.join()))
+        return "some scale its inputs, others its outputs";
+      return { ia3_l: fromNumbers("float32", shape, combineTensors(all, rule)) };
+    },
+  },
   parameters: (site, o) => ({
     l: {
       key: "ia3_l",

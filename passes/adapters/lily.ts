@@ -58,12 +58,19 @@ export default defineAdapter({
     const [first = basePath(site)] = group;
     const leader = group[place - (place % o.stride_A)] ?? first;
     return {
-      A: { key: "lily_A.weight", shape: [o.r, site.inFeatures], init: kaimingUniform(), owner: leader },
+      A: {
+        key: "lily_A.weight",
+        shape: [o.r, site.inFeatures],
+        init: kaimingUniform(),
+        owner: leader,
+        repeated: true,
+      },
       B: {
         key: "lily_B.weight",
         shape: [o.num_B * o.r, site.outFeatures],
         init: o.init_weights ? filled(0) : kaimingUniform(),
         owner: first,
+        repeated: true,
       },
       router: { key: "lily_router.weight", shape: [o.num_B, o.r], init: kaimingUniform() },
     };

@@ -2,6 +2,7 @@
 import { defineAdapter } from "../../src/adapt/define.ts";
 import { matchPattern } from "../../src/adapt/targets.ts";
 import type { LayerSite } from "../../src/analysis/sites.ts";
+import { combination } from "./lora/combination.ts";
 import { deltaOf, plainSpecs, updateOf } from "./lora/factors.ts";
 import { type Options, options, scalingOf } from "./lora/options.ts";
 import { plainForm } from "./lora/plain-form.ts";
@@ -43,6 +44,7 @@ export default defineAdapter({
       ? { fromPeft: "the weight lost what PEFT found by random numbers, which the folder does not say" }
       : {},
   toPeft: plainForm,
+  combination,
   companions: (o) => tokenCompanions(o.trainable_token_indices),
   detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),
   identityAtStart: (o) => o.init_lora_weights !== false && o.kasa_config === null,

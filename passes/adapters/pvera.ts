@@ -42,6 +42,7 @@ export default defineAdapter({
   paper: "PVeRA: Probabilistic Vector-Based Random Matrix Adaptation, 2025, https://arxiv.org/abs/2512.07703",
   options,
   peftConfig: { fan_in_fan_out: false, sample_at_inference: false },
+  absentInPeft: ["exclude_modules"],
   sites: ["linear"],
   identityAtStart: (o) => o.init_weights,
   shared: (sites, o) => projectionSpecs(sites, { prefix: "pvera", down: 2 * o.r, up: o.r }, o),

@@ -85,6 +85,7 @@ export default defineAdapter({
     sparse: false,
     very_sparse: false,
   },
+  absentInPeft: ["exclude_modules"],
   sites: ["linear"],
   identityAtStart: () => true,
   shared: (sites, o) => {
@@ -93,8 +94,8 @@ export default defineAdapter({
     const [short, long] = [Math.min(width, height), Math.max(width, height)];
     const count = Math.ceil(short / o.r);
     return {
-      A: { key: "randlora_A", shape: [o.r, 1, short], init: unit, trainable: false },
-      B: { key: "randlora_B", shape: [long, count, o.r], init: unit, trainable: false },
+      A: { key: "randlora_A", shape: [o.r, 1, short], init: unit, trainable: false, repeated: true },
+      B: { key: "randlora_B", shape: [long, count, o.r], init: unit, trainable: false, repeated: true },
     };
   },
   parameters: (site, o) => {

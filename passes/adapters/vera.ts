@@ -46,6 +46,7 @@ export default defineAdapter({
     "Kopiczko et al. 2023, VeRA: Vector-based Random Matrix Adaptation, https://arxiv.org/abs/2310.11454",
   options,
   peftConfig: { fan_in_fan_out: false },
+  absentInPeft: ["exclude_modules"],
   sites: ["linear"],
   identityAtStart: () => true,
   shared: (sites, o) => projectionSpecs(sites, { prefix: "vera", down: o.r, up: o.r }, o),

@@ -199,6 +199,7 @@ function define<
     options: schema,
     peftConfig,
     sites: [kind],
+    combination: undefined,
     bind(given) {
       const options = schema.parse(given);
       const structure = structureOf(options);
@@ -207,6 +208,8 @@ function define<
         peftType,
         options,
         peftConfig,
+        absentInPeft: [],
+        notesConv1d: false,
         sites: [kind],
         identityAtStart: spec.identityAtStart(options),
         tied: false,

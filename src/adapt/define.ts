@@ -8,6 +8,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 import { type BoundHook, bindHook, type UpdateHook } from "../training/update-hook.ts";
+import { type AnyCombination, type Combination, eraseCombination } from "./combination.ts";
 import type { Structure } from "./define-structure.ts";
 import type { Initializer, RandomStream } from "./initializers.ts";
 
@@ -26,6 +27,8 @@ export interface ParameterSpec {
    * what they make. True where absent.
    */
   readonly saved?: boolean;
+  /** Whether PEFT's checkpoints hold it once more under the path of each module that shares it. */
+  readonly repeated?: boolean;
   /** Whether the key stands in a checkpoint as it is, without the prefix that PEFT's wrappers give. */
   readonly bare?: boolean;
   /** Element type of an untrained tensor, float32 where absent; `init` gives whole numbers for the other. */
@@ -152,6 +155,10 @@ export interface AdapterSpec<
    * and a folder that has another value is refused, since it would mean another computation.
    */
   readonly peftConfig: Readonly<Record<string, unknown>>;
+  /** Whether PEFT notes in `fan_in_fan_out` that weights are stored (in, out), as it does where absent and there is that field. */
+  readonly notesConv1d?: boolean;
+  /** Options here that PEFT's configuration of the method lacks, since it cannot leave modules out: written as targets. */
+  readonly absentInPeft?: readonly (keyof z.output<S> & string)[];
   /** Kinds of site it takes. */
   readonly sites: readonly T[];
   /** Further conditions on a site; a reason where it cannot be adapted. */
@@ -189,6 +196,8 @@ export interface AdapterSpec<
   readonly detaches?: (options: z.output<S>) => string | undefined;
   /** Why its result for one row depends on the other rows of a batch; absent: it does not. */
   readonly mixesRows?: string;
+  /** How several adapters become one; absent: they cannot. */
+  readonly combination?: Combination<z.output<S>>;
   /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
   readonly unportable?: (options: z.output<S>) => Unportable;
   /** What folders for PEFT hold in place of the options and tensors themselves, of the same method and by the same formula. */
@@ -210,6 +219,7 @@ export interface Adapter<S extends z.ZodObject = z.ZodObject> {
   readonly options: S;
   readonly peftConfig: Readonly<Record<string, unknown>>;
   readonly sites: readonly AnySiteKind[];
+  readonly combination: AnyCombination | undefined;
   bind(options: unknown): BoundAdapter;
 }
 
@@ -220,6 +230,8 @@ export interface BoundAdapter {
   /** Parsed options under PEFT's names, defaults included. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly peftConfig: Readonly<Record<string, unknown>>;
+  readonly absentInPeft: readonly string[];
+  readonly notesConv1d: boolean;
   readonly sites: readonly AnySiteKind[];
   readonly identityAtStart: boolean;
   readonly tied: boolean;
@@ -271,6 +283,13 @@ export function defineAdapter<
     options: schema,
     peftConfig,
     sites,
+    combination:
+      spec.combination &&
+      eraseCombination(
+        spec.combination,
+        (given) => schema.parse(given),
+        (given, path) => spec.optionsFor?.(given, path) ?? given,
+      ),
     bind(given) {
       const options = schema.parse(given);
       const hook = spec.hook?.(options);
@@ -280,6 +299,8 @@ export function defineAdapter<
         peftType,
         options,
         peftConfig,
+        absentInPeft: spec.absentInPeft ?? [],
+        notesConv1d: spec.notesConv1d ?? "fan_in_fan_out" in peftConfig,
         sites,
         identityAtStart: spec.identityAtStart(options),
         tied: spec.tied ?? false,

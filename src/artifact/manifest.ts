@@ -103,6 +103,13 @@ export const manifestSchema = z.strictObject({
     /** Module paths that the method adapts, and those trained whole. */
     sites: z.array(z.strictObject({ path: z.string(), kind: z.string() })),
     saved: z.array(z.string()),
+    /** What a folder for PEFT has otherwise than options and tensors say: fields, and keys that repeat a tensor. */
+    peft: z
+      .strictObject({
+        config: z.record(z.string(), z.unknown()),
+        aliases: z.record(z.string(), z.string()),
+      })
+      .default({ config: {}, aliases: {} }),
     /** Path of a file given with `--use`, for methods from outside the package. */
     use: z.string().optional(),
   }),

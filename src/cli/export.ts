@@ -106,6 +106,7 @@ async function exportPeft({ adapter, manifest, tensors }: Trained, folder: strin
     adapter,
     tensors: await checkpointTensors(adapter, tensors, runConstantGraph),
     taskType: task === undefined ? undefined : peftTaskTypes[task],
+    facts: manifest.method.peft,
   });
   return [folder];
 }

@@ -62,6 +62,12 @@ export const verbs: readonly Verb[] = [
     load: async (terminal) => (await import("./export.ts")).exportCommand(terminal),
   },
   {
+    name: "combine",
+    summary: "several adapter folders as one, each with a weight",
+    group: groups.use,
+    load: async (terminal) => (await import("./combine.ts")).combineCommand(terminal),
+  },
+  {
     name: "inspect",
     summary: "modules under their paths, parameters, operators, inputs and outputs",
     group: groups.look,

@@ -7,6 +7,7 @@ import { adaptErrors } from "../diagnostics/adapt.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { writeSafetensors } from "../formats/safetensors-file.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import type { PeftFacts } from "./peft-facts.ts";
 import { peftConfigText, peftFiles } from "./peft-folder.ts";
 
 export interface PeftExport {
@@ -15,6 +16,8 @@ export interface PeftExport {
   readonly taskType: string | undefined;
   /** Tensors of the adapter by key, float32, int32 or int64, be they ones that PEFT does not save. */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** What follows from the modules of the model; absent for none. */
+  readonly facts?: PeftFacts;
 }
 
 const elementTypes = { float32: "F32", int32: "I32", int64: "I64" } as const;
@@ -25,13 +28,17 @@ const peftVersion = "0.21.2";
 /** Writes both files, each whole or not at all. @throws DiagnosticError `E_ADAPTER_UNPORTABLE`. */
 export async function writePeftFolder(
   folder: string,
-  { adapter, taskType, tensors }: PeftExport,
+  { adapter, taskType, tensors, facts = { config: {}, aliases: {} } }: PeftExport,
 ): Promise<void> {
   if (adapter.unportable.toPeft !== undefined)
     throw adaptErrors.E_ADAPTER_UNPORTABLE(folder, adapter.name, adapter.unportable.toPeft);
   mkdirSync(folder, { recursive: true });
   const form = adapter.toPeft(tensors);
   const saved = [...form.tensors].filter(([key]) => isSavedKey(key));
+  for (const [alias, key] of Object.entries(facts.aliases)) {
+    const tensor = form.tensors.get(key);
+    if (tensor !== undefined) saved.push([alias, tensor]);
+  }
   const entries = saved.map(([name, tensor]) => ({
     name,
     dtype: elementTypes[tensor.dtype === "int32" || tensor.dtype === "int64" ? tensor.dtype : "float32"],
@@ -41,6 +48,6 @@ export async function writePeftFolder(
   await writeSafetensors(join(folder, peftFiles.weights), entries, new Map([["format", "pt"]]));
   await writeFileAtomic(
     join(folder, peftFiles.config),
-    peftConfigText({ ...adapter, options: form.options }, taskType, peftVersion),
+    peftConfigText({ ...adapter, options: form.options }, taskType, peftVersion, facts.config),
   );
 }

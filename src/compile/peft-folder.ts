@@ -19,6 +19,8 @@ export interface PeftFolder {
   /** Options under PEFT's names; fields that we do not model had PEFT's defaults. */
   readonly options: Readonly<Record<string, unknown>>;
   readonly taskType: string | null;
+  /** The configuration as it stands in the file. */
+  readonly config: Readonly<Record<string, unknown>>;
   /** Path of the tensor file, and its tensors as byte ranges. */
   readonly file: string;
   readonly tensors: ReadonlyMap<string, Tensor>;
@@ -64,21 +66,29 @@ export function readPeftFolder(folder: string, methods: readonly Adapter[] = ada
     method: adapter.name,
     options,
     taskType: typeof taskType === "string" ? taskType : null,
+    config,
     file,
     tensors: readTensors(file),
   };
 }
 
-/** Text of `adapter_config.json` as PEFT writes it: every field, sorted, indented by two. */
+/**
+ * Text of `adapter_config.json` as PEFT writes it: every field, sorted, indented by two.
+ *
+ * @param facts fields that are not what the options say.
+ */
 export function peftConfigText(
-  adapter: Pick<BoundAdapter, "peftConfig" | "peftType" | "options">,
+  adapter: Pick<BoundAdapter, "peftConfig" | "peftType" | "options" | "absentInPeft">,
   taskType: string | undefined,
   version: string,
+  facts: Readonly<Record<string, unknown>>,
 ): string {
+  const known = Object.entries(adapter.options).filter(([name]) => !adapter.absentInPeft.includes(name));
   const config: Record<string, unknown> = {
     ...commonFields,
     ...adapter.peftConfig,
-    ...adapter.options,
+    ...Object.fromEntries(known),
+    ...facts,
     peft_type: adapter.peftType,
     peft_version: version,
     task_type: taskType ?? null,

@@ -16,6 +16,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { encodeModel } from "../onnx/write.ts";
 import { bindingFiles } from "./bindings.ts";
 import type { Compiled, GraphName } from "./compile.ts";
+import { peftFacts } from "./peft-facts.ts";
 import { describeGraph } from "./ports.ts";
 
 export interface WriteArtifactOptions {
@@ -187,6 +188,7 @@ async function buildManifest(
       options: plan.adapter.options,
       sites: plan.sites.map((site) => ({ path: basePath(site), kind: site.kind })),
       saved: [...plan.saved],
+      peft: peftFacts(plan.adapter, plan.sites, state.tensors),
       ...(use === undefined ? {} : { use }),
     },
     task: {

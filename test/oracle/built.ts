@@ -142,7 +142,17 @@ const built: ReadonlySet<string> = new Set([
 ]);
 
 export function isBuilt(name: string): boolean {
-  return built.has(name);
+  return built.has(name) || holdsSeveral(name);
+}
+
+/** Cases of several folders: adapters side by side, and what PEFT made of one or many. */
+export function holdsSeveral(name: string): boolean {
+  return name.endsWith("-as-lora") || name.endsWith("-weighted") || name === "lora-two-adapters";
+}
+
+/** Whether a case is of one adapter, in its own folder. */
+export function hasOwnFolder(name: string): boolean {
+  return !name.endsWith("-weighted") && name !== "lora-two-adapters";
 }
 
 /**

@@ -25,6 +25,11 @@ export function variantOf(site: LayerSite, o: Options): LoraVariant | undefined 
   return askedFor(site, o)[0];
 }
 
+/** Name of an option that asks for a variant, whatever modules it applies to; undefined where there is none. */
+export function variantAsked(o: Options): string | undefined {
+  return variants.find((variant) => variant.isAsked(o))?.option;
+}
+
 /** Why a module cannot be adapted by the variant that is asked for, or true. */
 export function acceptsVariant(site: LayerSite, o: Options): true | string {
   const [variant, another] = askedFor(site, o);

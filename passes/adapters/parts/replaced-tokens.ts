@@ -24,7 +24,12 @@ export function acceptsTokens(site: TokenSite, ids: readonly number[]): true | s
 /** Trained rows [n, width] of the ids, starting at those of the table. */
 export function tokensSpec(site: TokenSite, ids: readonly number[], prefix = ""): ParameterSpec {
   const width = site.kind === "embedding" ? site.width : site.inFeatures;
-  return { key: `${prefix}trainable_tokens_delta`, shape: [ids.length, width], init: baseRows(site, ids) };
+  return {
+    key: `${prefix}trainable_tokens_delta`,
+    shape: [ids.length, width],
+    init: baseRows(site, ids),
+    repeated: true,
+  };
 }
 
 /** Where tokens are replaced: the reader of the table, what it reads and yields, and the trained rows [n, width] of the ids. */
