@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { weightElements } from "../../src/adapt/base-weight.ts";
 import { defineAdapter } from "../../src/adapt/define.ts";
+import { definitionOrder } from "../../src/adapt/definition-order.ts";
 import { filled, type Initializer, uniform } from "../../src/adapt/initializers.ts";
 import { basePath } from "../../src/adapt/select.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
@@ -125,7 +126,7 @@ export default defineAdapter({
   identityAtStart: (o) => o.init_weights === true,
   parameters: (site, o, sites) => {
     const { rows, columns, rank } = sizesOf(site, o);
-    const paths = [...new Set(sites.map(basePath))];
+    const paths = definitionOrder(sites, "tinylora");
     const place = paths.indexOf(basePath(site));
     const { A, B } = factors(site, o);
     return {

@@ -1,6 +1,7 @@
 /** UniLoRA: low-rank factors of all modules filled from one short trained vector, each element at many random places. */
 import { z } from "zod";
 import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
+import { definitionOrder } from "../../src/adapt/definition-order.ts";
 import { normal, uniform } from "../../src/adapt/initializers.ts";
 import { NumpyGenerator } from "../../src/adapt/numpy-random.ts";
 import { basePath } from "../../src/adapt/select.ts";
@@ -108,7 +109,8 @@ export default defineAdapter({
   }),
   parameters: (site, o, sites) => {
     const { inFeatures, outFeatures } = site;
-    const modules = [...new Map(sites.map((each) => [basePath(each), each])).values()];
+    const byPath = new Map(sites.map((each) => [basePath(each), each]));
+    const modules = definitionOrder(sites, "unilora").flatMap((path) => byPath.get(path) ?? []);
     const total = modules.reduce((sum, each) => sum + countOf(each, o), 0);
     const before = modules.findIndex((each) => basePath(each) === basePath(site));
     const start = modules.slice(0, before).reduce((sum, each) => sum + countOf(each, o), 0);

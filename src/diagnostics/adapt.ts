@@ -138,6 +138,13 @@ export const adaptErrors = defineDiagnostics({
     got,
     next: "save the adapter again, with the types that PEFT gives it",
   }),
+  E_MODULE_ORDER: (method: string, first: string, second: string, nameless: string) => ({
+    message: `${method} numbers modules in the order in which PyTorch defines them, which this file does not tell`,
+    place: nameless,
+    expected: "initializers under their parameters' names",
+    got: `"${first}" is defined before "${second}" and runs after it, and nothing of "${nameless}" has its name`,
+    next: "export the model with do_constant_folding=False, so that weights keep their names",
+  }),
   E_SAVED_QUANTIZED: (parameter: string, dtype: string) => ({
     message: `parameter "${parameter}" is quantised and cannot be trained`,
     place: "--modules-to-save, --bias",
