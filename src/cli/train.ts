@@ -19,6 +19,7 @@ interface TrainOptions extends CommonOptions, DataFlags {
   readonly evalEvery?: number;
   readonly saveEvery?: number;
   readonly keep?: number;
+  readonly groupByLength?: boolean;
   readonly resume?: boolean;
   readonly out?: string;
   readonly threads?: number;
@@ -52,6 +53,7 @@ export function trainCommand(terminal: Terminal): Command {
     .option("--eval-every <n>", "evaluate every n updates, not only at the end", wholeNumber(1))
     .option("--save-every <n>", "save every n updates, not only at the end", wholeNumber(1))
     .option("--keep <n>", "checkpoints that are kept; all unless given", wholeNumber(1))
+    .option("--no-group-by-length", "batches of any examples; of those of like length unless given")
     .option("--resume", "go on from the newest checkpoint")
     .option("--out <dir>", "folder for checkpoints and metrics; the artifact's own unless given");
   return addDataOptions(command, 8)
@@ -69,11 +71,13 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
   const stop = new StopSignal(() => terminal.note("stopping after this step; once more to quit at once"));
   const { out, steps, epochs, evalEvery, saveEvery, keep, resume, threads, provider, batch, evalData } =
     options;
+  const { groupByLength } = options;
   try {
     terminal.progress("reading data");
     const result = await train(folder, {
       ...dataOptions(options.data, options),
       ...{ out, steps, epochs, evalEvery, saveEvery, keep, resume, threads, provider, batch, evalData },
+      groupByLength,
       onStart: (facts) => progress.start(facts),
       onStep: (step, facts) => progress.step(step, facts),
       onEvaluation: (step, metrics) => progress.evaluated(step, metrics),

@@ -38,6 +38,11 @@ export interface Dataset {
    * @throws DiagnosticError `E_FIELD_MISSING`, `E_FIELD_DTYPE` or `E_FIELD_RANGE`.
    */
   collate(rows: ArrayLike<number>, wanted: readonly FieldRequest[]): Batch;
+  /**
+   * How long an example is, in any unit that grows with the length it has in a batch; absent where all are of one length
+   * or the batches are padded to one.
+   */
+  readonly lengthOf?: ((row: number) => number) | undefined;
 }
 
 /**

@@ -6,8 +6,8 @@ import type { Batch, Dataset, FieldRequest } from "./batch.ts";
 import { Random } from "./random.ts";
 
 /**
- * Order of the examples of an epoch: as they are, each once in random order, or drawn at random with repetition (as
- * many as there are).
+ * Order of the examples of an epoch: as they are, each once in random order, the same with examples of like length in one
+ * batch, or drawn at random with repetition (as many as there are).
  */
 type RowOrder = BatchesState["order"];
 
@@ -30,11 +30,14 @@ export const batchesStateSchema = z.strictObject({
   /** Examples of the epoch that were used. */
   used: z.int().nonnegative(),
   rows: z.int().nonnegative(),
-  order: z.enum(["in-order", "shuffled", "sampled"]),
+  order: z.enum(["in-order", "shuffled", "by-length", "sampled"]),
   seed: z.int(),
 });
 
 export type BatchesState = z.output<typeof batchesStateSchema>;
+
+/** Batches of a window that examples are sorted in: enough that neighbours are alike, few enough that epochs differ. */
+const windowBatches = 50;
 
 export class Batches implements Iterable<Batch> {
   /** Batches of a whole epoch. */
@@ -124,8 +127,36 @@ export class Batches implements Iterable<Batch> {
         return Uint32Array.from({ length: rows }, (_, row) => row);
       case "shuffled":
         return random.permutation(rows);
+      case "by-length":
+        return this.#groupByLength(random.permutation(rows), random);
       case "sampled":
         return Uint32Array.from({ length: this.#epochRows }, () => random.below(rows));
     }
+  }
+
+  /**
+   * Sorts by length inside windows of a shuffled epoch and shuffles the batches that follow from it, so that little is
+   * padded and the order stays random. A last batch that is not whole stays the last.
+   */
+  #groupByLength(shuffled: Uint32Array, random: Random): Uint32Array {
+    const { lengthOf } = this.#dataset;
+    const { batch } = this.#options;
+    if (lengthOf === undefined) return shuffled;
+    const whole = Math.floor(shuffled.length / batch);
+    const grouped = Uint32Array.from(shuffled);
+    for (let start = 0; start < whole * batch; start += batch * windowBatches) {
+      const window = shuffled.subarray(start, Math.min(start + batch * windowBatches, whole * batch));
+      const lengths = new Map(Array.from(window, (row) => [row, lengthOf(row)]));
+      grouped.set(
+        window.toSorted((left, right) => (lengths.get(left) ?? 0) - (lengths.get(right) ?? 0)),
+        start,
+      );
+    }
+    const order = random.permutation(whole);
+    const result = Uint32Array.from(grouped);
+    order.forEach((from, to) => {
+      result.set(grouped.subarray(from * batch, (from + 1) * batch), to * batch);
+    });
+    return result;
   }
 }

@@ -26,6 +26,7 @@ export class TextRows implements Dataset {
   readonly #padding: Padding;
   readonly #labelField: string;
   readonly #encoded: (TokenRow | undefined)[];
+  readonly lengthOf: ((row: number) => number) | undefined;
   #cut = 0;
 
   constructor(options: TextRowsOptions) {
@@ -36,6 +37,8 @@ export class TextRows implements Dataset {
     this.#padding = { padId: tokenizer.padId, length: length ?? "longest" };
     this.#labelField = labelField;
     this.#encoded = new Array<undefined>(this.rows).fill(undefined);
+    // Characters: nothing need be encoded before it is used.
+    this.lengthOf = length === undefined ? (row) => this.#characters(row) : undefined;
   }
 
   /** How many of the rows used so far were longer than the limit. */
@@ -54,6 +57,12 @@ export class TextRows implements Dataset {
     );
     if (labels !== undefined && !byToken) makers.set(this.#labelField, () => labels.collate(rows));
     return assembleBatch(text.table.file, makers, wanted);
+  }
+
+  #characters(index: number): number {
+    const { text, pair } = this.#options;
+    const row = rowAt(text, index);
+    return textCell(text, row).length + (pair === undefined ? 0 : textCell(pair, row).length);
   }
 
   #encode(index: number): TokenRow {

@@ -32,6 +32,8 @@ export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provi
   /** Kept with every checkpoint, so that an evaluation reads labels as the training did. */
   readonly labelNames?: readonly string[] | undefined;
   readonly batch: number;
+  /** Whether batches are made of examples of like length, where lengths differ; yes unless false. */
+  readonly groupByLength?: boolean | undefined;
   /** Updates of the run, rounded up to whole runs of the graph; or epochs, where it is left out. */
   readonly steps?: number | undefined;
   readonly epochs?: number | undefined;
@@ -123,7 +125,8 @@ class TrainRun {
     this.#options = options;
     this.#seed = seed;
     const dropLast = dataset.rows >= batch;
-    this.#batches = new Batches(dataset, { batch, order: "shuffled", seed, dropLast, wanted });
+    const order = options.groupByLength === false ? "shuffled" : "by-length";
+    this.#batches = new Batches(dataset, { batch, order, seed, dropLast, wanted });
     const perRun = batchesAndUpdates(artifact.manifest);
     this.#updatesPerRun = perRun.updates;
     const asked =

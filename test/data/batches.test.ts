@@ -98,11 +98,43 @@ describe("order", () => {
   });
 });
 
+describe("batches of like length", () => {
+  const lengths = (row: number): number => (row * 37) % 101;
+  const grouped = (rows: number, lengthOf?: (row: number) => number) =>
+    new Batches({ ...numbered(rows), lengthOf }, { batch: 4, order: "by-length", seed: 5, wanted: [] });
+  const spread = (rows: readonly number[]): number =>
+    Math.max(...rows.map(lengths)) - Math.min(...rows.map(lengths));
+  const mean = (numbers: readonly number[]): number =>
+    numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+
+  it("hold every example once an epoch, the last batch being the one that is not whole", () => {
+    const epoch = [...grouped(402, lengths)].map(rowsOf);
+    expect(sorted(epoch.flat())).toEqual(upTo(402));
+    expect(epoch.map((rows) => rows.length).slice(-2)).toEqual([4, 2]);
+  });
+
+  it("are far more alike than shuffled ones, and come in another order each epoch, long and short mixed", () => {
+    const batches = grouped(400, lengths);
+    const [first, second] = [[...batches].map(rowsOf), [...batches].map(rowsOf)];
+    const shuffled = [...batchesOf(400, { seed: 5 })].map(rowsOf);
+    expect(mean(first.map(spread))).toBeLessThan(mean(shuffled.map(spread)) / 10);
+    expect(first).not.toEqual(second);
+    const tops = first.map((rows) => Math.max(...rows.map(lengths)));
+    expect(tops).not.toEqual(sorted(tops));
+    expect(Math.abs(mean(tops.slice(0, 50)) - mean(tops.slice(50)))).toBeLessThan(20);
+  });
+
+  it("are shuffled ones where lengths do not differ", () => {
+    expect(take(grouped(20), 5)).toEqual(take(batchesOf(20, { seed: 5 }), 5));
+  });
+});
+
 describe("resuming", () => {
   const kinds: Partial<BatchesOptions>[] = [
     { order: "in-order" },
     { order: "shuffled", seed: 8 },
     { order: "shuffled", seed: 8, dropLast: true },
+    { order: "by-length", seed: 8 },
     { order: "sampled", seed: 8, epochRows: 9 },
   ];
 
