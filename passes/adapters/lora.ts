@@ -3,6 +3,7 @@ import { defineAdapter } from "../../src/adapt/define.ts";
 import { matchPattern } from "../../src/adapt/targets.ts";
 import type { LayerSite } from "../../src/analysis/sites.ts";
 import { combination } from "./lora/combination.ts";
+import { dataStartOf } from "./lora/data-start.ts";
 import { deltaOf, plainSpecs, updateOf } from "./lora/factors.ts";
 import { type Options, options, scalingOf } from "./lora/options.ts";
 import { plainForm } from "./lora/plain-form.ts";
@@ -11,6 +12,14 @@ import { withTaken, withTakenWeight } from "./lora/taken.ts";
 import { acceptsVariant, variantOf } from "./lora/variants.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
 import { tokenCompanions } from "./parts/token-companion.ts";
+
+function optionsFor(o: Options, path: string): Options {
+  return {
+    ...o,
+    r: matchPattern(o.rank_pattern, path) ?? o.r,
+    lora_alpha: matchPattern(o.alpha_pattern, path) ?? o.lora_alpha,
+  };
+}
 
 /** Conditions of plain LoRA. */
 function acceptsPlain(site: LayerSite, o: Options): true | string {
@@ -34,14 +43,14 @@ export default defineAdapter({
       (verdict, accepts) => (verdict === true ? accepts(site, o) : verdict),
       true,
     ),
-  optionsFor: (o, path) => ({
-    ...o,
-    r: matchPattern(o.rank_pattern, path) ?? o.r,
-    lora_alpha: matchPattern(o.alpha_pattern, path) ?? o.lora_alpha,
-  }),
+  optionsFor,
+  dataStart: (sites, o) => dataStartOf(sites, o, (path) => optionsFor(o, path)),
   unportable: (o) =>
-    /^pissa_niter/.test(String(o.init_lora_weights))
-      ? { fromPeft: "the weight lost what PEFT found by random numbers, which the folder does not say" }
+    /^(pissa_niter|corda|lora_ga)/.test(String(o.init_lora_weights))
+      ? {
+          fromPeft:
+            "the weight lost what PEFT found by random numbers or data, which the folder does not say",
+        }
       : {},
   toPeft: plainForm,
   combination,

@@ -230,6 +230,7 @@ function define<
           };
           return spec.checkpoint?.(all, options, b) ?? {};
         },
+        dataStart: () => undefined,
         toPeft: (tensors) => ({ options, tensors }),
         restore: (tensors) => spec.restore?.(tensors, options) ?? tensors,
         build: () => {

@@ -9,6 +9,7 @@ import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 import { type BoundHook, bindHook, type UpdateHook } from "../training/update-hook.ts";
 import { type AnyCombination, type Combination, eraseCombination } from "./combination.ts";
+import type { DataStart } from "./data-start.ts";
 import type { Structure } from "./define-structure.ts";
 import type { Initializer, RandomStream } from "./initializers.ts";
 
@@ -200,6 +201,8 @@ export interface AdapterSpec<
   readonly combination?: Combination<z.output<S>>;
   /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
   readonly unportable?: (options: z.output<S>) => Unportable;
+  /** What the starting values need of batches of data; undefined where they need none. */
+  readonly dataStart?: (sites: readonly SiteOf<T>[], options: z.output<S>) => DataStart | undefined;
   /** What folders for PEFT hold in place of the options and tensors themselves, of the same method and by the same formula. */
   readonly toPeft?: (form: PeftForm & { readonly options: z.output<S> }) => PeftForm;
   /**
@@ -250,6 +253,7 @@ export interface BoundAdapter {
   checkpoint(params: Readonly<Record<string, Value>>, b: OpBuilder): Readonly<Record<string, Value>>;
   /** The reverse, where it can be done: trained tensors from a checkpoint's. */
   restore(tensors: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor>;
+  dataStart(sites: readonly AnySite[]): DataStart | undefined;
   /** Options and tensors as folders for PEFT hold them. */
   toPeft(tensors: ReadonlyMap<string, Tensor>): PeftForm;
   penalty(params: readonly Readonly<Record<string, Value>>[], b: OpBuilder): Value | undefined;
@@ -312,6 +316,7 @@ export function defineAdapter<
         structure: undefined,
         checkpoint: () => ({}),
         restore: (tensors) => tensors,
+        dataStart: (all) => spec.dataStart?.(all.filter(takes), options),
         toPeft: (tensors) => spec.toPeft?.({ options, tensors }) ?? { options, tensors },
         accepts: (site) =>
           takes(site) ? (spec.accepts?.(site, optionsAt(site)) ?? true) : `it is of kind ${site.kind}`,

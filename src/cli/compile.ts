@@ -6,11 +6,16 @@ import { adapters } from "../../passes/adapters/index.ts";
 import { findAdapter } from "../adapt/registry.ts";
 import { type Compiled, compileGraphs } from "../compile/compile.ts";
 import { openModel } from "../compile/model-file.ts";
+import type { CompileRequest } from "../compile/request.ts";
+import { type StartedRequest, type StartTask, startFromData } from "../compile/start-from-data.ts";
 import { writeArtifact } from "../compile/write-artifact.ts";
+import type { Dataset } from "../data/batch.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
+import type { Model } from "../ir/model.ts";
 import { defaultText, describeOptions } from "../pass/describe-options.ts";
+import { openFiles } from "../runtime/open-data.ts";
 import { addCompileOptions, type CompileOptions } from "./compile-options.ts";
-import { chooseMethod, makeRequest } from "./compile-request.ts";
+import { type Choice, chooseMethod, makeRequest } from "./compile-request.ts";
 import { type CompileSummary, showSummary, summaryDocument } from "./compile-summary.ts";
 import { methodFlags } from "./method-flags.ts";
 import {
@@ -20,6 +25,7 @@ import {
   type InstrumentationOptions,
   instrumentationOf,
   outputOption,
+  wholeNumber,
 } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { commandPath, flagsOf, UsageError } from "./usage.ts";
@@ -32,6 +38,8 @@ interface Options extends CommonOptions, CompileOptions, InstrumentationOptions 
   readonly followLinks?: boolean;
   readonly hash?: string;
   readonly force?: boolean;
+  readonly initData?: readonly string[];
+  readonly initBatch: number;
 }
 
 export function compileCommand(terminal: Terminal): Command {
@@ -44,6 +52,10 @@ export function compileCommand(terminal: Terminal): Command {
       ["compile model.onnx --rank 16 --target q_proj,v_proj -o out", "rank and modules"],
       ['compile model.onnx --optimizer "sgd{lr=0.1}" --task seq-cls', "optimizer and task"],
       ["compile model.onnx --adapter my-adapter", "go on with an adapter of PEFT"],
+      [
+        "compile model.onnx --init-lora-weights eva --init-data train.tsv",
+        "starting values from data, for methods that take them",
+      ],
       ["compile --config peft.config.js", "everything from a file"],
     ],
   })
@@ -51,6 +63,9 @@ export function compileCommand(terminal: Terminal): Command {
     .argument("[model]", ".onnx file")
     .addOption(outputOption("folder to write; MODEL.peft unless given", "dir"));
   addCompileOptions(command)
+    .optionsGroup("Starting values:")
+    .option("--init-data <file...>", "data for starts that are taken from it, read as by train --data")
+    .option("--init-batch <n>", "examples of a batch of it", wholeNumber(1), 8)
     .optionsGroup("Files:")
     .addOption(
       choiceOption(
@@ -84,7 +99,7 @@ async function runCompile(command: Command, options: Options, terminal: Terminal
   const source = openModel(model, options);
   clock.lap("read");
   terminal.progress("compiling");
-  const compiled = compileModel(source, choice, options, terminal);
+  const compiled = await compileModel(source, choice, options, terminal);
   clock.lap("compile");
   terminal.progress(`writing ${output}`);
   const manifest = await writeArtifact(compiled, output, {
@@ -103,22 +118,43 @@ async function runCompile(command: Command, options: Options, terminal: Terminal
   terminal.result(options.json, summaryDocument(summary), () => showSummary(summary, terminal));
 }
 
-function compileModel(
-  source: ReturnType<typeof openModel>,
-  choice: Awaited<ReturnType<typeof chooseMethod>>,
+async function compileModel(
+  source: Model,
+  choice: Choice,
   options: Options,
   terminal: Terminal,
-): Compiled {
-  const request = makeRequest(choice, options, source);
+): Promise<Compiled> {
   const { adapter } = choice;
+  const asked = makeRequest(choice, options, source);
+  const { request, starts } = await startedRequest(source, asked, options, terminal);
   return compileGraphs(
     source,
     options.hash === undefined ? request : { ...request, hash: options.hash === "full" ? "full" : "sampled" },
     {
       ...instrumentationOf(options, (text) => terminal.note(text)),
+      ...(starts === undefined ? {} : { starts }),
       ...(adapter === undefined ? {} : { adapter: { file: adapter.file, tensors: adapter.tensors } }),
     },
   );
+}
+
+/** The request with what its data give, where it has any. */
+async function startedRequest(
+  source: Model,
+  request: CompileRequest,
+  { initData: data, initBatch: batch }: Options,
+  terminal: Terminal,
+): Promise<StartedRequest> {
+  if (data === undefined) return { request, starts: undefined };
+  const open = ({ task, numLabels, maxPositions }: StartTask): Dataset => {
+    const manifest = { task: { name: task, options: {}, numLabels, maxPositions } };
+    return openFiles({ manifest, weightsFolder: source.origin?.folder ?? "." }, { data }).dataset;
+  };
+  const onBatch = (done: number): void =>
+    terminal.progress(`reading data for starting values: batch ${done}`);
+  const started = await startFromData(source, request, { open, batch, onBatch });
+  if (started.starts === undefined) terminal.note("--init-data: the method starts without data");
+  return started;
 }
 
 function pickWeights(weights: Options["weights"]): { weights?: NonNullable<Options["weights"]> } {

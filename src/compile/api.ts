@@ -2,6 +2,7 @@
 import { requireAdapter } from "../../passes/adapt.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import type { Model } from "../ir/model.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { resolveOptions } from "../pass/options.ts";
 import type { TaskName } from "../training/tasks.ts";
 import { compileGraphs } from "./compile.ts";
@@ -16,6 +17,8 @@ import { type WriteArtifactOptions, writeArtifact } from "./write-artifact.ts";
 export interface CompileOptions extends Instrumentation {
   /** Folder of a Hugging Face PEFT adapter: its configuration is the method, its tensors the starting values. */
   readonly adapter?: string;
+  /** Starting values that `startFromData` gave. */
+  readonly starts?: ReadonlyMap<string, Tensor> | undefined;
 }
 
 /** A compiled model in memory. */
@@ -48,7 +51,7 @@ export interface Artifact {
  * @throws DiagnosticError for requests and models that cannot be compiled.
  */
 export function compile(model: Model, request: CompileRequest = {}, options: CompileOptions = {}): Artifact {
-  const { adapter: folder, ...watch } = options;
+  const { adapter: folder, starts, ...watch } = options;
   resolveOptions("compile", compileSchema, { ...request });
   const adapter = folder === undefined ? undefined : readPeftFolder(folder);
   const { name = "lora", options: given = {} } = request.method ?? {};
@@ -61,7 +64,15 @@ export function compile(model: Model, request: CompileRequest = {}, options: Com
     options: withDefaultTargets(requireAdapter(method.name), method.options),
   };
   const start = adapter === undefined ? {} : { adapter: { file: adapter.file, tensors: adapter.tensors } };
-  const compiled = compileGraphs(model, { ...request, method: complete }, { ...watch, ...start });
+  const compiled = compileGraphs(
+    model,
+    { ...request, method: complete },
+    {
+      ...watch,
+      ...start,
+      ...(starts === undefined ? {} : { starts }),
+    },
+  );
   return {
     task: compiled.plan.task,
     sites: compiled.plan.sites.map(({ path }) => path),

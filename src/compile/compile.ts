@@ -47,6 +47,8 @@ export type GraphName = keyof Manifest["graphs"];
 export interface CompileOptions extends Instrumentation {
   /** Tensors of an adapter to start from, by checkpoint key, with the name of their file for messages. */
   readonly adapter?: { readonly file: string; readonly tensors: ReadonlyMap<string, Tensor> };
+  /** Starting values that take the place of the method's own, by checkpoint key: what data gave. */
+  readonly starts?: ReadonlyMap<string, Tensor>;
   /** Leaves dropout and noise out of the training graphs, too, so that they can be compared with others. */
   readonly still?: boolean;
 }
@@ -77,6 +79,13 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     );
   }
 
+  const { starts } = options;
+  if (
+    options.adapter === undefined &&
+    starts === undefined &&
+    plan.adapter.dataStart(plan.sites) !== undefined
+  )
+    throw adaptErrors.E_START_DATA(settings.method.name);
   const start =
     options.adapter === undefined
       ? undefined
@@ -84,6 +93,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const build = (training: boolean): Model => {
     const forward = cloneModel(prepared);
     runPasses(forward, [adaptStep(plan, settings, training)], watch);
+    if (starts !== undefined) loadStartingValues(forward.graph, starts);
     if (start !== undefined) startFrom(forward.graph, plan.adapter, start);
     runPasses(
       forward,

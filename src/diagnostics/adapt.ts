@@ -53,6 +53,20 @@ export const adaptErrors = defineDiagnostics({
     got: embeddings.length > 0 ? `tables that are not indexed so: ${listed(embeddings)}` : "no table",
     next: "leave the option that looks at tokens out",
   }),
+  E_START_DATA: (method: string) => ({
+    message: `${method} starts from batches of data with these options, and none are given`,
+    place: "--init-data",
+    expected: "files to read batches from, as those of `train --data`",
+    got: "nothing",
+    next: "add --init-data FILE, or choose another start; `startFromData` does the same in a program",
+  }),
+  E_START_DATA_SHORT: (method: string, path: string, found: string, wanted: string) => ({
+    message: `${method} cannot start "${path}" from the data: there is too little of it`,
+    place: "--init-data",
+    expected: wanted,
+    got: found,
+    next: "give more data, larger batches (--init-batch), or a smaller rank",
+  }),
   E_NO_ATTENTION: (method: string, rejected: readonly string[]) => ({
     message: `${method} changes attention blocks, and none of the right kind was found`,
     place: "--method",

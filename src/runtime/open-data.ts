@@ -63,6 +63,22 @@ export function openData(artifact: Artifact, options: DataOptions): OpenedData {
     const dataset = new RandomRows(artifact.manifest, { seed: options.seed ?? 0, axes: options.axes ?? {} });
     return plain(dataset);
   }
+  return openFiles(artifact, options);
+}
+
+/** What data in files are read for: the task, and where the model lies. */
+export interface DataTarget {
+  readonly manifest: { readonly task: Manifest["task"] };
+  readonly weightsFolder: string;
+}
+
+/**
+ * Opens files for a model that need not be compiled yet.
+ *
+ * @throws DiagnosticError as {@link openData}.
+ */
+export function openFiles(artifact: DataTarget, options: DataOptions): OpenedData {
+  const [first = ""] = options.data;
   if (options.data.every(isArrayFile)) return plain(ArrayRows.open(options.data));
   const tokenizer = Tokenizer.open(tokenizerFile(artifact, options.tokenizer));
   const limit = lengthLimit(artifact, options.maxLength, tokenizer);
@@ -89,7 +105,7 @@ function openCorpus(files: readonly string[], tokenizer: Tokenizer, length: numb
 }
 
 function openTable(
-  { task }: Manifest,
+  { task }: DataTarget["manifest"],
   table: Table,
   tokenizer: Tokenizer,
   maxLength: number | undefined,
@@ -127,7 +143,7 @@ function tableLabels(
   return { labels: classLabels(column, names), names };
 }
 
-function tokenizerFile(artifact: Artifact, given: string | undefined): string {
+function tokenizerFile(artifact: DataTarget, given: string | undefined): string {
   if (given !== undefined) return given;
   const beside = join(artifact.weightsFolder, "tokenizer.json");
   if (!existsSync(beside)) throw runtimeErrors.E_NO_TOKENIZER(beside);
@@ -136,7 +152,7 @@ function tokenizerFile(artifact: Artifact, given: string | undefined): string {
 
 /** The shortest of what the user, the tokenizer and the position table say. */
 function lengthLimit(
-  artifact: Artifact,
+  artifact: DataTarget,
   given: number | undefined,
   tokenizer: Tokenizer,
 ): number | undefined {

@@ -38,7 +38,32 @@ const blocks = {
   match_strict: z.boolean().default(true),
 };
 
-const starts = z.enum(["gaussian", "orthogonal", "pissa", "olora", "mica"]);
+const eva = {
+  rho: z.number().min(1).default(2),
+  tau: z.number().min(0).max(1).default(0.99),
+  use_label_mask: z.boolean().default(true),
+  label_mask_value: z.int().default(-100),
+  whiten: z.boolean().default(false),
+  adjust_scaling_factors: z.boolean().default(true),
+};
+
+const corda = {
+  corda_method: z.enum(["ipm", "kpm"]).default("ipm"),
+  // Of PEFT's preparation, which keeps its results in files.
+  cache_file: z.string().nullable().default(null),
+  covariance_file: z.string().nullable().default(null),
+  verbose: z.boolean().default(false),
+  use_float16_for_covariance: z.boolean().default(false),
+  prune_temporary_fields: z.boolean().default(true),
+};
+
+const loraGa = {
+  direction: z.enum(["ArBr", "A2rBr", "ArB2r", "random"]).default("ArB2r"),
+  scale: z.enum(["stable", "weight_svd", "gd_scale", "unit"]).default("stable"),
+  stable_gamma: z.number().positive().default(16),
+};
+
+const starts = z.enum(["gaussian", "orthogonal", "pissa", "olora", "mica", "eva", "corda", "lora_ga"]);
 
 export const options = z
   .strictObject({
@@ -61,8 +86,24 @@ export const options = z
         "true: A Kaiming uniform, B zero; false: both random; gaussian: A normal with deviation 1/r; orthogonal: both, product " +
           "zero; pissa: the largest singular parts of the weight, which loses them (arXiv:2404.02948), pissa_niter_N: by N " +
           "rounds of a random search; olora: the first parts of its QR decomposition (arXiv:2406.01775); mica: A zero, B the " +
-          "smallest left singular vectors, not trained (arXiv:2604.01694)",
+          "smallest left singular vectors, not trained (arXiv:2604.01694); eva: the directions of what modules read " +
+          "(arXiv:2410.07170), corda: parts of the weight by what it reads (arXiv:2406.05223), lora_ga: parts of its gradient " +
+          "(arXiv:2407.05000), all three from batches of data",
       ),
+    eva_config: configOf(
+      eva,
+      "of init_lora_weights eva: ranks move to modules whose inputs need them, up to rho times r, and lora_alpha with them if " +
+        "adjust_scaling_factors; batches are read until directions turn by less than tau says; tokens whose label is " +
+        "label_mask_value do not count if use_label_mask; whiten divides by the deviations",
+    ),
+    corda_config: configOf(
+      corda,
+      "of init_lora_weights corda: ipm adapts the largest parts, kpm the smallest; the other fields are of PEFT's files",
+    ),
+    lora_ga_config: configOf(
+      loraGa,
+      "of init_lora_weights lora_ga: which singular parts of the gradient are A and B, and how large they are",
+    ),
     bias: z
       .enum(["none", "all", "lora_only"])
       .default("none")

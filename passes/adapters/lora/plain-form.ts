@@ -29,6 +29,8 @@ export function plainForm({ options, tensors }: PeftForm & { readonly options: O
     options: {
       ...known,
       init_lora_weights: true,
+      corda_config: null,
+      lora_ga_config: null,
       r: 2 * known.r,
       lora_alpha: growth * known.lora_alpha,
       rank_pattern: each(known.rank_pattern, 2),

@@ -1,6 +1,7 @@
 /** How A and B of a module start: `init_lora_weights` by its values. */
-import { filled, kaimingUniform, normal } from "../../../src/adapt/initializers.ts";
+import { filled, type Initializer, kaimingUniform, normal } from "../../../src/adapt/initializers.ts";
 import type { LayerSite } from "../../../src/analysis/sites.ts";
+import { InternalError } from "../../../src/diagnostics/define.ts";
 import { minorStart } from "../init/minor.ts";
 import { orthogonalPair } from "../init/orthogonal.ts";
 import { principalStart } from "../init/principal.ts";
@@ -25,13 +26,17 @@ export function startOf(site: LayerSite, o: Options): FactorStart {
     if (typeof init === "string" && init.startsWith("pissa_niter_"))
       return principalStart(site, r, scalingOf(o), Number(init.slice("pissa_niter_".length)));
     if (init === "olora") return triangularStart(site, r);
+    if (isFromData(o)) {
+      const A = fromData(site.path, String(init));
+      return { A, B: init === "eva" ? filled(0) : A, trainsB: true, isTaken: init !== "eva" };
+    }
   }
   const A = init === "gaussian" ? normal(1 / r) : kaimingUniform();
   return { A, B: init === false ? kaimingUniform() : filled(0), trainsB: true, isTaken: false };
 }
 
 /** Values that are defined by a weight matrix, and so by linear modules alone. */
-const ofMatrices = /^(orthogonal|pissa|olora|mica)/;
+const ofMatrices = /^(orthogonal|pissa|olora|mica|eva|corda|lora_ga)/;
 
 /** Why a module cannot start so, or true. */
 export function acceptsStart(site: LayerSite, o: Options): true | string {
@@ -42,13 +47,26 @@ export function acceptsStart(site: LayerSite, o: Options): true | string {
   if (site.kind === "embedding" && init !== "mica") return true;
   const [rows, columns] =
     site.kind === "linear" ? [site.outFeatures, site.inFeatures] : [site.rows, site.width];
-  if (r > Math.min(rows, columns))
-    return `init_lora_weights ${init} takes ${r} parts of its weight, which has ${Math.min(rows, columns)}`;
-  if (init.startsWith("pissa") && alpha <= 0) return `init_lora_weights ${init} needs a positive lora_alpha`;
-  return init !== "olora" || alpha !== 0 || "init_lora_weights olora needs a lora_alpha other than 0";
+  const [most, wanted] = [init === "eva" ? columns : Math.min(rows, columns), init === "lora_ga" ? 2 * r : r];
+  if (wanted > most) return `init_lora_weights ${init} chooses from ${wanted} parts where there are ${most}`;
+  if (/^(pissa|corda)/.test(init) && alpha <= 0)
+    return `init_lora_weights ${init} needs a positive lora_alpha`;
+  return !hasTakenStart(o) || alpha !== 0 || `init_lora_weights ${init} needs a lora_alpha other than 0`;
 }
 
 /** Whether linear weights lose what their factors start with. */
 export function hasTakenStart({ init_lora_weights: init }: Pick<Options, "init_lora_weights">): boolean {
-  return typeof init === "string" && /^(pissa|olora)/.test(init);
+  return typeof init === "string" && /^(pissa|olora|corda|lora_ga)/.test(init);
+}
+
+/** Whether linear modules start from what batches of data give. */
+export function isFromData({ init_lora_weights: init }: Pick<Options, "init_lora_weights">): boolean {
+  return init === "eva" || init === "corda" || init === "lora_ga";
+}
+
+/** A value that is there only where data was gathered, or in an adapter that is loaded. */
+function fromData(path: string, init: string): Initializer {
+  return () => {
+    throw new InternalError(`"${path}" starts by ${init}, and nothing was gathered`);
+  };
 }

@@ -1,13 +1,10 @@
 /** Fields of PEFT's LoraConfig that nothing here is built for, with PEFT's defaults. */
 export const absentOfLora: Readonly<Record<string, unknown>> = {
   arrow_config: null,
-  corda_config: null,
   ensure_weight_tying: false,
-  eva_config: null,
   fan_in_fan_out: false,
   layer_replication: null,
   loftq_config: {},
-  lora_ga_config: null,
   megatron_config: null,
   megatron_core: "megatron.core",
   target_parameters: null,
@@ -17,7 +14,10 @@ export const absentOfLora: Readonly<Record<string, unknown>> = {
 export const inheritedFromLora: Readonly<Record<string, unknown>> = {
   ...absentOfLora,
   alora_invocation_tokens: null,
+  corda_config: null,
+  eva_config: null,
   kasa_config: null,
+  lora_ga_config: null,
   monteclora_config: null,
   qalora_group_size: 16,
   trainable_token_indices: null,
