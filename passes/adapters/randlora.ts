@@ -1,9 +1,11 @@
 /** RandLoRA: a full-rank update as a sum of random low-rank products that are frozen and shared, scaled by trained factors. */
 import { z } from "zod";
 import { defineAdapter } from "../../src/adapt/define.ts";
-import { filled, uniform } from "../../src/adapt/initializers.ts";
+import { filled, type Initializer } from "../../src/adapt/initializers.ts";
 import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
+import { drawUniformBfloat16, TorchGenerator } from "../../src/adapt/torch-random.ts";
 import type { LinearSite } from "../../src/analysis/sites.ts";
+import { roundToBfloat16 } from "../../src/formats/half.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 
@@ -19,9 +21,16 @@ const options = z
       .int()
       .nonnegative()
       .default(0)
-      .describe(
-        "seed that PEFT draws the projections from; kept for it, ours follow from our own seed and are saved",
-      ),
+      .describe("seed of the shared projections, drawn as PyTorch draws them in bfloat16"),
+    save_projection: z
+      .boolean()
+      .default(true)
+      .describe("write the projections into checkpoints; false: they are drawn anew from the seed"),
+    sparse: z.boolean().default(false).describe("projections of -1, 0 and 1, of which two thirds are 0"),
+    very_sparse: z
+      .boolean()
+      .default(false)
+      .describe("the same with one in the root of the smaller side that is not 0; goes before sparse"),
     randlora_dropout: z
       .number()
       .min(0)
@@ -51,8 +60,60 @@ function sizesOf({ inFeatures, outFeatures }: LinearSite, { r }: Options): Sizes
   return { short, long: Math.max(inFeatures, outFeatures), count: Math.ceil(short / r) };
 }
 
-/** Uniform with deviation 1. PEFT draws from its own seed; since the projections are saved, ours need not be the same. */
-const unit = uniform(Math.sqrt(3));
+/** Both projections of a model as PEFT draws them, A and then the bases of B one after the other, with deviation 1. */
+function projections(short: number, long: number, o: Options): { A: Initializer; B: Initializer } {
+  const count = Math.ceil(short / o.r);
+  const sizes = { A: o.r * short, B: long * count * o.r };
+  const sparsity = o.very_sparse ? Math.sqrt(short) : 3;
+  const isSparse = o.sparse || o.very_sparse;
+  const behindA = (): TorchGenerator => {
+    const generator = new TorchGenerator(o.projection_prng_key);
+    for (let i = 0; i < sizes.A; i++) generator.next();
+    return generator;
+  };
+  if (isSparse) {
+    const ternary = (generator: TorchGenerator, size: number): Float32Array<ArrayBuffer> =>
+      unitDeviation(
+        Float32Array.from({ length: size }, () => {
+          const drawn = generator.uniform();
+          return Number(drawn > 1 - 1 / (2 * sparsity)) - Number(drawn < 1 / (2 * sparsity));
+        }),
+        Math.fround,
+      );
+    return {
+      A: () => ternary(new TorchGenerator(o.projection_prng_key), sizes.A),
+      B: () => ternary(behindA(), sizes.B),
+    };
+  }
+  return {
+    A: () => {
+      const generator = new TorchGenerator(o.projection_prng_key);
+      return unitDeviation(drawUniformBfloat16(generator, sizes.A, 1 / Math.sqrt(short)), roundToBfloat16);
+    },
+    B: () => {
+      const generator = behindA();
+      const values = new Float32Array(sizes.B);
+      for (let base = 0; base < count; base++) {
+        const drawn = drawUniformBfloat16(generator, long * o.r, 1 / Math.sqrt(o.r));
+        drawn.forEach((value, i) => {
+          values[(Math.floor(i / o.r) * count + base) * o.r + (i % o.r)] = value;
+        });
+      }
+      return unitDeviation(values, roundToBfloat16);
+    },
+  };
+}
+
+/** Values over their deviation, in the number format that `round` rounds to. */
+function unitDeviation(
+  values: Float32Array<ArrayBuffer>,
+  round: (value: number) => number,
+): Float32Array<ArrayBuffer> {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const deviation = round(Math.sqrt(squares / (values.length - 1)));
+  return values.map((value) => round(value / deviation));
+}
 
 type Params = Readonly<Record<"A" | "B" | "lambda" | "gamma", Value>>;
 
@@ -79,12 +140,7 @@ export default defineAdapter({
   paper:
     "Albert et al. 2025, RandLoRA: Full-rank parameter-efficient fine-tuning of large models, https://arxiv.org/abs/2502.00987",
   options,
-  peftConfig: {
-    fan_in_fan_out: false,
-    save_projection: true,
-    sparse: false,
-    very_sparse: false,
-  },
+  peftConfig: { fan_in_fan_out: false },
   absentInPeft: ["exclude_modules"],
   sites: ["linear"],
   identityAtStart: () => true,
@@ -93,9 +149,11 @@ export default defineAdapter({
     const height = Math.max(...sites.map((site) => site.outFeatures));
     const [short, long] = [Math.min(width, height), Math.max(width, height)];
     const count = Math.ceil(short / o.r);
+    const drawn = projections(short, long, o);
+    const common = { trainable: false, saved: o.save_projection, repeated: o.save_projection };
     return {
-      A: { key: "randlora_A", shape: [o.r, 1, short], init: unit, trainable: false, repeated: true },
-      B: { key: "randlora_B", shape: [long, count, o.r], init: unit, trainable: false, repeated: true },
+      A: { ...common, key: "randlora_A", shape: [o.r, 1, short], init: drawn.A },
+      B: { ...common, key: "randlora_B", shape: [long, count, o.r], init: drawn.B },
     };
   },
   parameters: (site, o) => {

@@ -1,4 +1,5 @@
 /** Random draws exactly as a seeded `torch.Generator` on the CPU makes them, for indices that checkpoints do not hold. */
+import { roundToBfloat16 } from "../formats/half.ts";
 
 const size = 624;
 const shift = 397;
@@ -79,6 +80,19 @@ export function drawUniform(
   const [from, to] = [Math.fround(-bound), Math.fround(bound)];
   const width = Math.fround(to - from);
   return Float32Array.from({ length: count }, () => Math.fround(generator.uniform() * width) + from);
+}
+
+/** The same of a bfloat16 tensor: drawn in float32 and rounded, where what is rounded to the upper bound becomes the lower one. */
+export function drawUniformBfloat16(
+  generator: TorchGenerator,
+  count: number,
+  bound: number,
+): Float32Array<ArrayBuffer> {
+  const end = roundToBfloat16(bound);
+  return drawUniform(generator, count, bound).map((value) => {
+    const rounded = roundToBfloat16(value);
+    return rounded === end ? -end : rounded;
+  });
 }
 
 /**

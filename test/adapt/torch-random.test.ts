@@ -1,6 +1,12 @@
 /** PyTorch 2's own draws on the CPU. */
 import { describe, expect, it } from "vitest";
-import { drawNormal, drawUniform, randomPermutation, TorchGenerator } from "../../src/adapt/torch-random.ts";
+import {
+  drawNormal,
+  drawUniform,
+  drawUniformBfloat16,
+  randomPermutation,
+  TorchGenerator,
+} from "../../src/adapt/torch-random.ts";
 
 function expectAll(actual: ArrayLike<number>, expected: readonly number[], digits: number): void {
   expect(actual.length).toBe(expected.length);
@@ -26,6 +32,13 @@ describe("TorchGenerator", () => {
   it("draws as uniform_ between bounds, bit for bit", () => {
     expect([...drawUniform(new TorchGenerator(0), 3, 0.5)]).toEqual([
       -0.003743410110473633, 0.26822179555892944, -0.4115225672721863,
+    ]);
+  });
+
+  it("draws as uniform_ of bfloat16, where the upper bound becomes the lower one", () => {
+    const drawn = drawUniformBfloat16(new TorchGenerator(1), 175, 1 / Math.sqrt(5));
+    expect([...drawn.slice(0, 3), drawn[174]]).toEqual([
+      0.23046875, -0.197265625, -0.0869140625, -0.447265625,
     ]);
   });
 

@@ -75,10 +75,15 @@ function outsideCheckpoint({ folder }: OracleCase): ReadonlyMap<string, Tensor> 
 
 /** Untrained tensors that PEFT's files do not hold, where another library makes others: those that the set was made with. */
 function unportable({ folder, name }: OracleCase): ReadonlyMap<string, Tensor> {
-  if (!/^psoft/.test(name)) return new Map();
+  if (!/^psoft|^frod-unsaved$/.test(name)) return new Map();
   // A case of conversion holds only what the conversion is compared with; its adapter is that of the method's own case.
   const all = readTensors(join(folder.replace(/-as-lora$/, ""), "expected.safetensors"));
-  return new Map([...all].map(([key, tensor]) => [key.replace(/^frozen\./, "frozen.model."), tensor]));
+  const frozen = [...all].filter(([key]) => key.startsWith("frozen."));
+  // Tensors of modules, and those that all have in common, stand under different roots.
+  return new Map([
+    ...frozen,
+    ...frozen.map(([key, tensor]) => [key.replace(".", ".model."), tensor] as const),
+  ]);
 }
 
 /**
