@@ -13,7 +13,7 @@ const names = [
     "LongformerAttention",
     "DecoderAttention",
   ],
-  ...["QMoE", "QAttention", "EPContext", "Snpe"],
+  ...["QMoE", "QOrderedMatMul", "EPContext", "Snpe"],
 ];
 
 test.each(names)("%s is refused on the way of a gradient", (name) => {

@@ -58,6 +58,7 @@ import * as pool from "./pool.ts";
 import * as power from "./power.ts";
 import * as previewTraining from "./preview-training.ts";
 import * as quantize from "./quantize.ts";
+import * as quantizedAttention from "./quantized-attention.ts";
 import * as quantizedElementwise from "./quantized-elementwise.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
 import * as quantizedProducts from "./quantized-products.ts";
@@ -165,6 +166,7 @@ export const families = [
   power,
   previewTraining,
   quantize,
+  quantizedAttention,
   quantizedElementwise,
   quantizedLinear,
   quantizedProducts,

@@ -55,8 +55,6 @@ export const QMoE = opaque(
   "QMoE",
   "its experts are packed in a few bits: take a model with float experts (MoE)",
 );
-export const QAttention = opaque("QAttention", quantized);
-export const QEmbedLayerNormalization = opaque("QEmbedLayerNormalization", quantized);
 export const QOrderedAttention = opaque("QOrderedAttention", quantized);
 export const QOrderedGelu = opaque("QOrderedGelu", quantized);
 export const QOrderedLayerNormalization = opaque("QOrderedLayerNormalization", quantized);
