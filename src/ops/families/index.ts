@@ -27,6 +27,7 @@ import * as embedNorm from "./embed-norm.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
 import * as fourier from "./fourier.ts";
+import * as gatedBias from "./gated-bias.ts";
 import * as gather from "./gather.ts";
 import * as gridSample from "./grid-sample.ts";
 import * as groupAttention from "./group-attention.ts";
@@ -135,6 +136,7 @@ export const families = [
   expand,
   extremum,
   fourier,
+  gatedBias,
   gather,
   gridSample,
   groupAttention,

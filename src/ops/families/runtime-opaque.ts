@@ -21,7 +21,8 @@ const search =
   "it runs a decoder in a loop and picks tokens, which have no gradient: train the decoder that it holds, as a model of its own";
 const decoding =
   "it decodes one token at a time in a buffer that it shares with its results: export the decoder for whole prompts";
-const quantized = "its operands are quantized whole numbers: adapt a copy with float weights";
+const ordered =
+  "its whole numbers lie in tiles of a GPU's own (COL32 and the like), which its schema does not define: take the model before that step, or one quantised by QDQ";
 const device =
   "it holds what was compiled for one device, and not its arithmetic: take the model before that step";
 
@@ -46,20 +47,20 @@ export const DecoderAttention = opaque(
   "flags at run time choose between two kinds of attention: export the model without the fusion",
 );
 
-const unchecked =
-  "only the CUDA provider has it, so that nothing could check its arithmetic here: export the model without the fusion";
-export const RelativePositionBias = opaque("RelativePositionBias", unchecked);
-export const GatedRelativePositionBias = opaque("GatedRelativePositionBias", unchecked);
+export const RelativePositionBias = opaque(
+  "RelativePositionBias",
+  "its schema leaves open in which order the kernel of CUDA, the only provider that has it, reads the table: export the model without the fusion",
+);
 
 export const QMoE = opaque(
   "QMoE",
   "its experts are packed in a few bits: take a model with float experts (MoE)",
 );
-export const QOrderedAttention = opaque("QOrderedAttention", quantized);
-export const QOrderedGelu = opaque("QOrderedGelu", quantized);
-export const QOrderedLayerNormalization = opaque("QOrderedLayerNormalization", quantized);
-export const QOrderedLongformerAttention = opaque("QOrderedLongformerAttention", quantized);
-export const QOrderedMatMul = opaque("QOrderedMatMul", quantized);
+export const QOrderedAttention = opaque("QOrderedAttention", ordered);
+export const QOrderedGelu = opaque("QOrderedGelu", ordered);
+export const QOrderedLayerNormalization = opaque("QOrderedLayerNormalization", ordered);
+export const QOrderedLongformerAttention = opaque("QOrderedLongformerAttention", ordered);
+export const QOrderedMatMul = opaque("QOrderedMatMul", ordered);
 
 export const EPContext = opaque("EPContext", device);
 export const Snpe = opaque("Snpe", device);
