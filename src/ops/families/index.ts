@@ -63,6 +63,7 @@ import * as quantizedAttention from "./quantized-attention.ts";
 import * as quantizedElementwise from "./quantized-elementwise.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
 import * as quantizedProducts from "./quantized-products.ts";
+import * as quantizedRecurrent from "./quantized-recurrent.ts";
 import * as random from "./random.ts";
 import * as recurrent from "./recurrent.ts";
 import * as reduceExtremum from "./reduce-extremum.ts";
@@ -172,6 +173,7 @@ export const families = [
   quantizedElementwise,
   quantizedLinear,
   quantizedProducts,
+  quantizedRecurrent,
   random,
   recurrent,
   reduceExtremum,
