@@ -6,6 +6,7 @@ import { combination } from "./lora/combination.ts";
 import { dataStartOf } from "./lora/data-start.ts";
 import { deltaOf, plainSpecs, updateOf } from "./lora/factors.ts";
 import { type Options, options, scalingOf } from "./lora/options.ts";
+import { isTargetedByParameter, parameterCompanions } from "./lora/parameter-targets.ts";
 import { plainForm } from "./lora/plain-form.ts";
 import { acceptsStart } from "./lora/starts.ts";
 import { withTaken, withTakenWeight } from "./lora/taken.ts";
@@ -25,6 +26,7 @@ function optionsFor(o: Options, path: string): Options {
 function acceptsPlain(site: LayerSite, o: Options): true | string {
   if (site.kind === "conv" && o.r % site.groups !== 0)
     return `rank ${o.r} is not a multiple of its ${site.groups} groups`;
+  if (isTargetedByParameter(site, o)) return "its weight is adapted by target_parameters";
   return !(o.lora_bias && site.kind === "embedding") || "lora_bias is not defined for embeddings";
 }
 
@@ -54,7 +56,7 @@ export default defineAdapter({
       : {},
   toPeft: plainForm,
   combination,
-  companions: (o) => tokenCompanions(o.trainable_token_indices),
+  companions: (o) => [...tokenCompanions(o.trainable_token_indices), ...parameterCompanions(o)],
   detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),
   identityAtStart: (o) => o.init_lora_weights !== false && o.kasa_config === null,
   parameters: (site, o) => {

@@ -44,7 +44,9 @@ export function choosePlaces(
 ): Places {
   const method = adapter.structure;
   if (method === undefined) {
-    const selection = selectSites(adapter, targets, context);
+    // No module at all, where something else is adapted.
+    const onlyCompanions = targets.target_modules?.length === 0 && adapter.companions.length > 0;
+    const selection = onlyCompanions ? { sites: [], remarks: [] } : selectSites(adapter, targets, context);
     const sites = adapter.tied ? withTied(selection.sites, context.sites) : selection.sites;
     const companions = adapter.companions.map((each) => companionPlaces(graph, each, context));
     return { kind: "modules", ...selection, sites, companions };

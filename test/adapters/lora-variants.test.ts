@@ -176,6 +176,54 @@ describe("variants of LoRA", () => {
     expect(lossAndGradients(given).penalty()).toBeCloseTo(dirichlet + wishart + normal, 4);
   });
 
+  it.each([
+    ["groups that fit", 3, 1.5],
+    ["a last group that is not full", 4, 1],
+  ])("train A by inputs compressed to a number for each group: %s", (_, groups, scale) => {
+    const given = adapted({
+      velora_config: { num_groups: groups, scale, init_type: "batch_average" },
+      lora_alpha: 3,
+    });
+    const of = (key: string): ArrayLike<number> => given.params.get(key)?.values.numbers ?? [];
+    const [A, B, W, x] = [
+      of("lora_A.weight"),
+      of("lora_B.weight"),
+      weight.split(",").map(Number),
+      data.numbers,
+    ];
+    const at = (matrix: ArrayLike<number>, row: number, column: number, columns: number): number =>
+      matrix[row * columns + column] ?? 0;
+    const range = (count: number): number[] => Array.from({ length: count }, (_each, i) => i);
+    const sum = (count: number, term: (i: number) => number): number =>
+      range(count).reduce((all, i) => all + term(i), 0);
+    const down = (t: number, k: number): number =>
+      sum(inputs, (i) => at(x, t, i, inputs) * at(A, k, i, inputs));
+    const y = (t: number, o: number): number =>
+      sum(inputs, (i) => at(x, t, i, inputs) * at(W, o, i, inputs)) +
+      1.5 * sum(2, (k) => down(t, k) * at(B, o, k, 2));
+    // The direction is the mean of all groups, each of `size` features.
+    const size = Math.ceil(inputs / groups);
+    const part = (t: number, g: number, i: number): number =>
+      g * size + i < inputs ? at(x, t, g * size + i, inputs) : 0;
+    const mean = range(size).map((i) => sum(3, (t) => sum(groups, (g) => part(t, g, i))) / (3 * groups));
+    const direction = mean.map((value) => value / Math.hypot(...mean));
+    const restored = (t: number, i: number): number => {
+      const g = Math.floor(i / size);
+      return scale * sum(size, (k) => part(t, g, k) * (direction[k] ?? 0)) * (direction[i % size] ?? 0);
+    };
+    const wanted = range(2 * inputs).map((index) => {
+      const [k, i] = [Math.floor(index / inputs), index % inputs];
+      const ofDown = (t: number): number => 1.5 * sum(outputs, (o) => Math.cos(y(t, o)) * at(B, o, k, 2));
+      return sum(3, (t) => ofDown(t) * restored(t, i));
+    });
+    const { gradients } = lossAndGradients(given);
+    const gradient = gradients.get("lora_A.weight") ?? new Float64Array();
+    expect(gradient.length).toBe(wanted.length);
+    wanted.forEach((value, index) => {
+      expect(gradient[index]).toBeCloseTo(value, 5);
+    });
+  });
+
   it("read means of groups of inputs on quantised weights", () => {
     const text = `f (float[3,6] x) => (float[3,2] y) <
       int8[6,2] "fc.packed" = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, float scale = {0}

@@ -123,6 +123,7 @@ const built: ReadonlySet<string> = new Set([
   "lora-corda-ipm",
   "lora-corda-kpm",
   "lora-ga",
+  "lora-parameters",
   "lora-velora",
   "lora-kasa",
   "lora-qalora",

@@ -154,6 +154,14 @@ export const options = z
       .default(false)
       .describe("add the loss terms of kasa_config and monteclora_config, which PEFT leaves to the trainer"),
     trainable_token_indices: tokenIndices,
+    target_parameters: z
+      .array(z.string().endsWith(".weight"))
+      .nullable()
+      .default(null)
+      .describe(
+        "weights to adapt by the ends of their own names, such as down_proj.weight; those of linear modules only. An empty " +
+          "list of target_modules adapts these alone",
+      ),
     lora_bias: z.boolean().default(false).describe("give B a trainable bias"),
     ...targetOptions,
   })

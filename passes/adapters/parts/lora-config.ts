@@ -7,7 +7,6 @@ export const absentOfLora: Readonly<Record<string, unknown>> = {
   loftq_config: {},
   megatron_config: null,
   megatron_core: "megatron.core",
-  target_parameters: null,
 };
 
 /** Fields that are options of LoRA, and that AdaLoraConfig inherits. */
@@ -20,6 +19,7 @@ export const inheritedFromLora: Readonly<Record<string, unknown>> = {
   lora_ga_config: null,
   monteclora_config: null,
   qalora_group_size: 16,
+  target_parameters: null,
   trainable_token_indices: null,
   use_bdlora: null,
   use_qalora: false,
