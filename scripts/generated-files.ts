@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { identifierOf } from "../src/cli/identifier.ts";
 
 /** Root of the repository. */
 export const repository = resolve(dirname(fileURLToPath(import.meta.url)), "..");
@@ -55,27 +56,15 @@ export function listStems(folder: string): string[] {
     .sort();
 }
 
-/** Reserved words of ECMAScript modules that could be file names. */
-const reservedWords = new Set(
-  (
-    "await break case catch class const continue debugger default delete do else enum export extends false " +
-    "finally for function if implements import in instanceof interface let new null package private protected " +
-    "public return static super switch this throw true try typeof var void while with yield"
-  ).split(" "),
-);
-
 /**
  * `layer-norm` becomes `layerNorm`; a digit that follows a hyphen joins the word before.
  *
  * @throws Error when the name is not kebab-case, or no identifier comes of it.
  */
 export function toIdentifier(folder: string, stem: string): string {
-  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(stem)) {
-    throw new Error(`${folder}/${stem}.ts: name the file in kebab-case, such as "layer-norm.ts"`);
-  }
-  const identifier = stem.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-  if (reservedWords.has(identifier)) {
-    throw new Error(`${folder}/${stem}.ts: "${identifier}" cannot name an import, so rename the file`);
-  }
-  return identifier;
+  const identifier = identifierOf(stem);
+  if (identifier !== undefined) return identifier;
+  throw new Error(
+    `${folder}/${stem}.ts: name the file in kebab-case, such as "layer-norm.ts", and by no reserved word`,
+  );
 }

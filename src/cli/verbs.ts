@@ -110,6 +110,12 @@ export const verbs: readonly Verb[] = [
     load: async (terminal) => (await import("./ops.ts")).opsCommand(terminal),
   },
   {
+    name: "new-method",
+    summary: "a file and a test to start a method of your own from",
+    group: groups.know,
+    load: async (terminal) => (await import("./new-method.ts")).newMethodCommand(terminal),
+  },
+  {
     name: "doctor",
     summary: "whether this machine can train, and how to get what is missing",
     group: groups.know,

@@ -56,6 +56,32 @@ export const cliErrors = defineDiagnostics({
     got,
     next: "export the record as default",
   }),
+  E_METHOD_NAME: (name: string) => ({
+    message: "this cannot be the name of a method",
+    expected: "lower-case words with hyphens between them, such as low-rank-gate, that are no reserved word",
+    got: `"${name}"`,
+    next: "choose another name",
+  }),
+  E_METHOD_EXISTS: (name: string, what: string) => ({
+    message: `the name "${name}" is taken`,
+    place: what,
+    expected: "a name of no method, optimizer or loss, and of no file that is there already",
+    got: what,
+    next: "choose another name",
+  }),
+  E_METHOD_PLACE: (folder: string) => ({
+    message: "this folder is not a checkout of peft-compile",
+    place: folder,
+    expected: "a folder with passes/adapters in it, or --out DIR for a method outside the package",
+    got: folder,
+    next: "add --out DIR; the file is then given to other verbs with --use",
+  }),
+  E_PRINTER_MISSING: (reason: string) => ({
+    message: "the package that writes TypeScript is not there",
+    expected: "ts-morph, which only this verb loads",
+    got: reason,
+    next: "npm install --save-dev ts-morph",
+  }),
   E_CONFLICT: (one: string, other: string, reason: string) => ({
     message: `${one} and ${other} cannot be used together: ${reason}`,
     place: `${one}, ${other}`,
