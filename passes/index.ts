@@ -18,6 +18,7 @@ import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
 import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
+import quantizeBase from "./quantize-base.ts";
 import raise from "./raise.ts";
 import repeat from "./repeat.ts";
 import shorten from "./shorten.ts";
@@ -51,6 +52,7 @@ export const passes = [
   loss,
   openQuantised,
   optimize,
+  quantizeBase,
   raise,
   repeat,
   shorten,

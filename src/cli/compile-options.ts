@@ -21,6 +21,7 @@ export interface CompileOptions {
   readonly schedule?: string;
   readonly clip?: number;
   readonly precision?: string;
+  readonly base?: string;
   readonly provider?: string;
   readonly accumulate?: number;
   readonly accumulateBy?: string;
@@ -72,6 +73,13 @@ export function addCompileOptions(command: Command): Command {
     .option("--seed <n>", "seed of starting values and dropout", wholeNumber(0))
     .optionsGroup("What it runs on:")
     .addOption(choiceOption("--precision <type>", "fp32, fp16 or bf16", ["fp32", "fp16", "bf16"]))
+    .addOption(
+      choiceOption("--base <type>", "how frozen weights are held: fp32 (the file's own), int8 or int4", [
+        "fp32",
+        "int8",
+        "int4",
+      ]),
+    )
     .addOption(providerOption())
     .option("--steps-per-run <k>", "optimizer steps in one run of the graph", wholeNumber(1))
     .option("--disable <passes>", `optimizations to leave out: ${optimizationNames.join(", ")}`, passNames)

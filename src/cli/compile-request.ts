@@ -85,6 +85,7 @@ export function makeRequest(choice: Choice, options: CompileOptions, model: Mode
     ...pick(options, [
       "clip",
       "precision",
+      "base",
       "provider",
       "accumulate",
       "accumulateBy",

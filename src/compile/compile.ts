@@ -97,7 +97,13 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     if (start !== undefined) startFrom(forward.graph, plan.adapter, start);
     runPasses(
       forward,
-      [lossStep(plan), { pass: "exact-data" }, { pass: "widen" }, ...castSteps(settings)],
+      [
+        lossStep(plan),
+        { pass: "exact-data" },
+        { pass: "widen" },
+        ...baseSteps(settings),
+        ...castSteps(settings),
+      ],
       watch,
     );
     return forward;
@@ -183,6 +189,10 @@ function lossStep({ loss }: TrainingPlan): PipelineStep {
     pass: "loss",
     options: { kind: loss.name, options: JSON.stringify(loss.options), logits: loss.logits },
   };
+}
+
+function baseSteps({ base }: CompileSettings): PipelineStep[] {
+  return base === "fp32" ? [] : [{ pass: "quantize-base", options: { bits: base === "int8" ? 8 : 4 } }];
 }
 
 function castSteps({ precision }: CompileSettings): PipelineStep[] {

@@ -38,6 +38,8 @@ export const compileSchema = z.strictObject({
       interval: z.int().min(1).optional(),
     })
     .default({}),
+  /** How frozen weights of products are held; `int8` and `int4` round them, see `quantize-base`. */
+  base: z.enum(["fp32", "int8", "int4"]).default("fp32"),
   provider: z.enum(["cpu", "cuda", "webgpu", "wasm"]).default("cpu"),
   accumulate: z.int().min(1).default(1),
   accumulateBy: z.enum(["batches", "tokens"]).default("batches"),
