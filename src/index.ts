@@ -3,6 +3,7 @@
 export type { Manifest } from "./artifact/manifest.ts";
 export { version } from "./artifact/version.ts";
 export { type Artifact, type CompileOptions, compile, defineConfig, gradient } from "./compile/api.ts";
+export { type AttachOptions, attachAdapters, type NamedAdapter } from "./compile/attach.ts";
 export {
   type CombinedAdapter,
   type CombineOptions,

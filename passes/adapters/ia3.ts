@@ -62,6 +62,7 @@ export default defineAdapter({
   peftConfig: { fan_in_fan_out: false },
   sites: ["linear", "conv"],
   identityAtStart: (o) => o.init_ia3_weights,
+  stacks: () => true,
   combination: {
     types: ["linear"],
     keys: ["ia3_l"],

@@ -8,9 +8,9 @@ import { deltaOf, plainSpecs, updateOf } from "./lora/factors.ts";
 import { type Options, options, scalingOf } from "./lora/options.ts";
 import { isTargetedByParameter, parameterCompanions } from "./lora/parameter-targets.ts";
 import { plainForm } from "./lora/plain-form.ts";
-import { acceptsStart } from "./lora/starts.ts";
+import { acceptsStart, hasTakenStart } from "./lora/starts.ts";
 import { withTaken, withTakenWeight } from "./lora/taken.ts";
-import { acceptsVariant, variantOf } from "./lora/variants.ts";
+import { acceptsVariant, variantAsked, variantOf } from "./lora/variants.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
 import { tokenCompanions } from "./parts/token-companion.ts";
 
@@ -56,6 +56,7 @@ export default defineAdapter({
       : {},
   toPeft: plainForm,
   combination,
+  stacks: (o) => variantAsked(o) === undefined && !hasTakenStart(o),
   companions: (o) => [...tokenCompanions(o.trainable_token_indices), ...parameterCompanions(o)],
   detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),
   identityAtStart: (o) => o.init_lora_weights !== false && o.kasa_config === null,

@@ -215,6 +215,7 @@ function define<
         tied: false,
         detaches: undefined,
         mixesRows: undefined,
+        stacks: false,
         unportable: {},
         companions: [],
         hook: undefined,

@@ -197,6 +197,11 @@ export interface AdapterSpec<
   readonly detaches?: (options: z.output<S>) => string | undefined;
   /** Why its result for one row depends on the other rows of a batch; absent: it does not. */
   readonly mixesRows?: string;
+  /**
+   * Whether adapters that act at once are each built on the module with those before it, as PEFT has them; absent: what it computes
+   * beside another one is not said.
+   */
+  readonly stacks?: (options: z.output<S>) => boolean;
   /** How several adapters become one; absent: they cannot. */
   readonly combination?: Combination<z.output<S>>;
   /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
@@ -240,6 +245,7 @@ export interface BoundAdapter {
   readonly tied: boolean;
   readonly detaches: string | undefined;
   readonly mixesRows: string | undefined;
+  readonly stacks: boolean;
   readonly unportable: Unportable;
   readonly companions: readonly BoundAdapter[];
   readonly hook: BoundHook | undefined;
@@ -310,6 +316,7 @@ export function defineAdapter<
         tied: spec.tied ?? false,
         detaches: spec.detaches?.(options),
         mixesRows: spec.mixesRows,
+        stacks: spec.stacks?.(options) ?? false,
         unportable: spec.unportable?.(options) ?? {},
         companions: spec.companions?.(options) ?? [],
         hook: hook === undefined ? undefined : bindHook(name, hook, options),

@@ -3,6 +3,7 @@ import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import { roleOf } from "../ir/role.ts";
 import type { Value } from "../ir/value.ts";
 import { opOf } from "../ops/registry.ts";
 import type { AttentionSite } from "./attention-sites.ts";
@@ -100,7 +101,8 @@ export function findSites(graph: Graph): Site[] {
       convSite(node, tree) ??
       embeddingSite(node, tree) ??
       normSite(node, tree);
-    if (site === undefined) continue;
+    // What an adapter brought along is no module of the model.
+    if (site === undefined || roleOf(site.weight.value) === "frozen") continue;
     for (const each of site.kind === "linear" ? unpackSite(site) : [site]) {
       // A shared module is called more than once: each further call is a site of its own behind the first.
       const count = taken.get(each.path) ?? 0;

@@ -62,6 +62,12 @@ export const verbs: readonly Verb[] = [
     load: async (terminal) => (await import("./export.ts")).exportCommand(terminal),
   },
   {
+    name: "attach",
+    summary: "adapter folders inside a model, one for each row or some at once",
+    group: groups.use,
+    load: async (terminal) => (await import("./attach.ts")).attachCommand(terminal),
+  },
+  {
     name: "combine",
     summary: "several adapter folders as one, each with a weight",
     group: groups.use,

@@ -1,18 +1,14 @@
 /** `compile`: from a model and a request to the four graphs of a training artifact. */
 import { bindOptimizer } from "../../passes/optimize.ts";
-import type { BoundAdapter } from "../adapt/define.ts";
-import { isSavedKey } from "../adapt/parameters.ts";
 import { findSites } from "../analysis/sites.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
-import { nearNames } from "../diagnostics/define.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { isFloat } from "../ir/dtype.ts";
 import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { Value } from "../ir/value.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
 import { finishGraph } from "./finish.ts";
 import { forwardOptimizations } from "./optimizations.ts";
@@ -20,6 +16,7 @@ import { type Instrumentation, runPasses } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
 import { preparePipeline } from "./prepare.ts";
 import { type CompileRequest, type CompileSettings, compileSchema } from "./request.ts";
+import { startFrom } from "./start-from.ts";
 import { emptyState, type InitialState, loadStartingValues, takeFrozen, takeState } from "./state.ts";
 import { structureHash } from "./structure.ts";
 
@@ -249,37 +246,4 @@ function updateModel(gradient: Model): Model {
   const gradInput = update.graph.addInput({ name: grad.name, type: grad.type });
   setRole(gradInput, "grad", slices === undefined ? {} : { slices });
   return update;
-}
-
-/** Starts from an adapter's tensors: every parameter must be there, in the right shape. */
-function startFrom(
-  graph: Graph,
-  { name, unportable }: BoundAdapter,
-  { file, tensors }: NonNullable<CompileOptions["adapter"]>,
-): void {
-  const isStored = (value: Value): boolean => isSavedKey(roleFact(value, "key") ?? "");
-  const untrained = withRole([...graph.initializers], "frozen");
-  const frozen = untrained.filter(isStored);
-  if (
-    unportable.fromPeft !== undefined &&
-    untrained.some((value) => !tensors.has(roleFact(value, "key") ?? ""))
-  )
-    throw adaptErrors.E_ADAPTER_UNPORTABLE(file, name, unportable.fromPeft);
-  for (const param of [...withRole(graph.inputs, "param"), ...frozen]) {
-    const key = roleFact(param, "key") ?? param.name;
-    const tensor = tensors.get(key);
-    if (tensor === undefined) {
-      throw isSavedKey(key)
-        ? adaptErrors.E_CHECKPOINT_KEY_MISSING(file, key, nearNames(key, tensors.keys()))
-        : adaptErrors.E_CHECKPOINT_UNSAVED(file, key);
-    }
-    const wanted = param.initializer?.dims ?? [];
-    if (wanted.join() !== tensor.dims.join()) {
-      throw adaptErrors.E_CHECKPOINT_SHAPE(file, key, `[${wanted}]`, `[${tensor.dims}]`);
-    }
-    const dtype = param.initializer?.dtype;
-    if (dtype !== undefined && dtype !== tensor.dtype)
-      throw adaptErrors.E_CHECKPOINT_DTYPE(file, key, dtype, tensor.dtype);
-  }
-  loadStartingValues(graph, tensors);
 }

@@ -39,6 +39,27 @@ export const adaptErrors = defineDiagnostics({
     got: reason,
     next: `leave it out with --exclude ${path}`,
   }),
+  E_ATTACH_REFUSED: (folder: string, name: string, reason: string) => ({
+    message: `adapter "${name}" cannot stand beside others in one model: ${reason}`,
+    place: folder,
+    expected: "an adapter of modules, which says what it does beside others",
+    got: reason,
+    next: "give it a model of its own: compile with --adapter, then export",
+  }),
+  E_ATTACH_LEFT: (file: string, key: string) => ({
+    message: `tensor "${key}" of the adapter has no place in the model`,
+    place: file,
+    expected: "tensors of modules that the model has",
+    got: key,
+    next: "see the module paths with `peft-compile inspect`",
+  }),
+  E_ROWS_UNKNOWN: (path: string, got: string) => ({
+    message: `which rows of a batch module "${path}" yields cannot be told from its shape`,
+    place: path,
+    expected: "rows along the first axis, or one behind the other",
+    got,
+    next: "attach one adapter at a time with --active",
+  }),
   E_NO_PROMPT: (method: string, embeddings: readonly string[]) => ({
     message: `${method} puts virtual tokens before the token embeddings, and the model has none that it reads from an input`,
     place: "--method",

@@ -72,4 +72,11 @@ export const peftErrors = defineDiagnostics({
     got: "another tensor of that name",
     next: "train with --modules-to-save none and without bias, or keep the adapters apart",
   }),
+  E_ATTACH_NAME: (name: string, expected: string, names: readonly string[]) => ({
+    message: `"${name}" cannot be the name of an adapter here`,
+    place: "--adapter NAME=DIR, --active NAMES",
+    expected,
+    got: `${name}, of ${names.join(", ")}`,
+    next: "give every adapter a name of its own",
+  }),
 });

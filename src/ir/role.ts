@@ -21,6 +21,8 @@ export interface RoleFacts {
   readonly slices?: string;
   /** For integer inputs that index a table: its number of rows. */
   readonly below?: string;
+  /** For integer inputs that choose: what the numbers from 0 on stand for, separated by commas. */
+  readonly names?: string;
   /** Parameter group for optimizers that treat groups differently. */
   readonly group?: string;
   /** Factor of what a trained tensor makes, as decimal text. */
@@ -40,6 +42,7 @@ const factNames = [
   "feeds",
   "slices",
   "below",
+  "names",
   "group",
   "factor",
   "method",

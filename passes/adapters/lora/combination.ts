@@ -16,6 +16,8 @@ export const combination: Combination<Options> = {
     if (variant !== undefined) return `with ${variant}, an update is more than a product of two factors`;
     if (given.some((o) => o.lora_bias))
       return "the biases of lora_bias have no place in a product of factors";
+    if (given.some((o) => (o.target_parameters ?? []).length > 0))
+      return "parameters of target_parameters are no modules, and one key stands for several of them";
     if (given.some(hasTakenStart))
       return "what init_lora_weights took off the weight is not in the folder; convert it to plain LoRA first";
     const ranks = given.map((o) => Math.max(o.r, ...Object.values(o.rank_pattern)));
