@@ -2,6 +2,7 @@
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import { markOf } from "../ir/phase.ts";
 import type { Use, Value } from "../ir/value.ts";
 import { isDetached } from "../ops/detach.ts";
 import { paramAt, type Region } from "../ops/record.ts";
@@ -69,7 +70,9 @@ function searchPath(variable: Value, targets: ReadonlySet<Value>): LostPath | un
       return { node: lost, target: value, path: describeSteps(step, variable) };
     }
     for (const use of value.uses) {
+      if (readsChoice(use, value)) continue;
       for (const next of flowsFrom(use)) {
+        if (choosesSlope(next)) continue;
         const first = lost ?? (next.isHeld || makesOthers(next.value) ? next.node : undefined);
         const visited = first === undefined ? seen.kept : seen.lost;
         if (visited.has(next.value)) continue;
@@ -84,6 +87,20 @@ function searchPath(variable: Value, targets: ReadonlySet<Value>): LostPath | un
     }
   }
   return undefined;
+}
+
+/**
+ * Whether a gradient rule made truth values or places of elements: which is the largest, on which side of a kink. The slope is
+ * constant between such changes, so that its own derivative by them is zero.
+ */
+function choosesSlope({ value, node }: Flow): boolean {
+  return makesOthers(value) && markOf(node) === "backward";
+}
+
+/** Whether a gradient rule reads what a node says beside its floats, such as the places that TopK took. */
+function readsChoice(use: Use, value: Value): boolean {
+  if (use.kind === "output" || markOf(use.node) !== "backward" || !makesOthers(value)) return false;
+  return value.producer?.outputs.some((output) => output !== null && !makesOthers(output)) === true;
 }
 
 function makesOthers({ tensorType }: Value): boolean {

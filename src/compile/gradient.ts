@@ -9,6 +9,7 @@ import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import { assignNames } from "../ir/names.ts";
+import { inPhase } from "../ir/phase.ts";
 import { formatType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { verifyModel } from "../ir/verify.ts";
@@ -65,8 +66,10 @@ export function makeGradient(
     upstream[name] = gradient.name;
     return { value, gradient };
   });
-  const found = differentiate(graph, seeds, variables, model.opset);
-  const gradients = addGradients(graph, { outputs, variables, found, opset: model.opset, taken });
+  const gradients = inPhase(graph, "backward", () => {
+    const found = differentiate(graph, seeds, variables, model.opset);
+    return addGradients(graph, { outputs, variables, found, opset: model.opset, taken });
+  });
   runPasses(model, "canonicalize,fold,cse,dce", watch);
   unpinInitializers(graph, pinned.values());
   model.irVersion = Math.min(Math.max(model.irVersion, 10), 13);

@@ -35,6 +35,7 @@ export function phasesOf(graph: Graph): Map<Node, Phase> {
   return found;
 }
 
-function markOf(node: Node): Phase | undefined {
+/** The phase that a node is marked with. */
+export function markOf(node: Node): Phase | undefined {
   return phases.find((phase) => phase === node.metadata.get(key));
 }

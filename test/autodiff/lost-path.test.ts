@@ -2,6 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { makeGradient } from "../../src/compile/gradient.ts";
 import { DiagnosticError } from "../../src/diagnostics/define.ts";
+import { readModel } from "../../src/onnx/read.ts";
+import { encodeModel } from "../../src/onnx/write.ts";
 import { parseModel } from "../../src/text/parse.ts";
 
 /** The way on which the dependence of `y` on `x` is lost; undefined where there is a gradient. */
@@ -67,4 +69,25 @@ it("refuses a scale that was computed from the data, where nothing else comes of
   expect(
     lostWay(`f (float[4] x) => (float[4] y) { ${scale} y = DequantizeLinear (q, s, z) }`),
   ).toBeUndefined();
+});
+
+it.each([
+  ["Relu", "y = Relu (x)"],
+  ["Abs", "y = Abs (x)"],
+  ["ReduceMax", "y = ReduceMax <keepdims = 1> (x)"],
+  ["MaxPool", "u = Unsqueeze (x, k) p = MaxPool <kernel_shape = [2], strides = [2]> (u) y = Squeeze (p, k)"],
+  ["Clip", "y = Clip (x, low)"],
+  ["TopK", "n = Constant <value_ints = [1]> () y, places = TopK (x, n)"],
+])("gives zeros for the slope of %s, which is constant between kinks", (_, body) => {
+  const first = makeGradient(
+    parseModel(`f (float[2] x) => (float[n] y) {
+      k = Constant <value_ints = [0, 1]> ()
+      low = Constant <value_float = 0.0> ()
+      ${body}
+    }`),
+    { wrt: ["x"] },
+  );
+  // As when the gradient is read from its file again.
+  const again = readModel(encodeModel(first.model));
+  expect(() => makeGradient(again, { of: ["grad.x"], wrt: ["x", "grad.y"] })).not.toThrow();
 });
