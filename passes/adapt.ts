@@ -46,13 +46,19 @@ export default definePass({
     for (const text of chosen.remarks) remark(text);
     const parameters = findBaseParameters(graph, sites);
     const { bias } = shared;
-    trainBaseParameters(graph, parameters, {
+    const whole = trainBaseParameters(graph, parameters, {
       modules: shared.modules_to_save ?? [],
       bias: bias === "none" || bias === "all" ? bias : "adapted",
       adapted: new Set(chosen.sites.map(basePath)),
+      whole: (parameter) => adapter.trainsWhole(parameter),
       prefix: adapter.structure?.bare === true ? bareKeyPrefix : keyPrefix,
       opset,
     });
+    if (adapter.sites.length === 0 && whole.length === 0)
+      throw adaptErrors.E_NO_PARAMETERS(
+        adapter.name,
+        parameters.map(({ module, name }) => `${module}.${name}`),
+      );
     const dropout = new Dropout();
     attachTo(graph, adapter, chosen, {
       opset,

@@ -2,6 +2,7 @@
 import adalora from "./adalora.ts";
 import adaptionPrompt from "./adaption-prompt.ts";
 import beft from "./beft.ts";
+import bitfit from "./bitfit.ts";
 import boft from "./boft.ts";
 import c3a from "./c3a.ts";
 import cartridge from "./cartridge.ts";
@@ -9,6 +10,7 @@ import deft from "./deft.ts";
 import delora from "./delora.ts";
 import fourierft from "./fourierft.ts";
 import frod from "./frod.ts";
+import full from "./full.ts";
 import glora from "./glora.ts";
 import gralora from "./gralora.ts";
 import hira from "./hira.ts";
@@ -46,6 +48,7 @@ export const adapters = [
   adalora,
   adaptionPrompt,
   beft,
+  bitfit,
   boft,
   c3a,
   cartridge,
@@ -53,6 +56,7 @@ export const adapters = [
   delora,
   fourierft,
   frod,
+  full,
   glora,
   gralora,
   hira,

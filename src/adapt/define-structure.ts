@@ -220,6 +220,7 @@ function define<
         companions: [],
         hook: undefined,
         structure,
+        trainsWhole: () => false,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),
         parameters: (site) => keyed(spec.parameters?.(own(site), options) ?? {}),
         shared: (sites) => keyed(spec.shared?.(sites.map(own), options) ?? {}),

@@ -130,6 +130,12 @@ export interface Merged {
   readonly bias?: Value;
 }
 
+/** A parameter of the base model: the path of its module, and `weight`, `bias` or whatever the module calls it. */
+export interface BaseName {
+  readonly module: string;
+  readonly name: string;
+}
+
 /**
  * What the author of a method writes. `S` is the schema of its options, `K` are the names of its parameters, `T` the kinds of
  * site that it takes and is given, `H` the names of its shared tensors.
@@ -160,8 +166,10 @@ export interface AdapterSpec<
   readonly notesConv1d?: boolean;
   /** Options here that PEFT's configuration of the method lacks, since it cannot leave modules out: written as targets. */
   readonly absentInPeft?: readonly (keyof z.output<S> & string)[];
-  /** Kinds of site it takes. */
+  /** Kinds of site it takes; none where it only trains parameters of the base model. */
   readonly sites: readonly T[];
+  /** Whether it trains a parameter of the base model whole, beside those that options such as modules_to_save name. */
+  readonly trainsWhole?: (parameter: BaseName, options: z.output<S>) => boolean;
   /** Further conditions on a site; a reason where it cannot be adapted. */
   readonly accepts?: (site: SiteOf<T>, options: z.output<S>) => true | string;
   /** Options as they hold for one site, such as a rank from `rank_pattern`. */
@@ -253,6 +261,7 @@ export interface BoundAdapter {
   readonly structure: Structure | undefined;
   /** Whether a site can be adapted; a reason where not, be it the kind. */
   accepts(site: AnySite): true | string;
+  trainsWhole(parameter: BaseName): boolean;
   parameters(site: AnySite, sites: readonly AnySite[]): Readonly<Record<string, ParameterSpec>>;
   shared(sites: readonly AnySite[]): Readonly<Record<string, ParameterSpec>>;
   /** What a checkpoint holds beside the saved tensors: what is made of shared tensors that are not saved. */
@@ -325,6 +334,7 @@ export function defineAdapter<
         restore: (tensors) => tensors,
         dataStart: (all) => spec.dataStart?.(all.filter(takes), options),
         toPeft: (tensors) => spec.toPeft?.({ options, tensors }) ?? { options, tensors },
+        trainsWhole: (parameter) => spec.trainsWhole?.(parameter, options) ?? false,
         accepts: (site) =>
           takes(site) ? (spec.accepts?.(site, optionsAt(site)) ?? true) : `it is of kind ${site.kind}`,
         parameters: (site, all) => spec.parameters(own(site), optionsAt(site), all.map(own)),

@@ -43,6 +43,8 @@ export function choosePlaces(
   context: SelectContext,
 ): Places {
   const method = adapter.structure;
+  if (method === undefined && adapter.sites.length === 0)
+    return { kind: "modules", sites: [], remarks: tiedRemarks(adapter, context.sites), companions: [] };
   if (method === undefined) {
     // No module at all, where something else is adapted.
     const onlyCompanions = targets.target_modules?.length === 0 && adapter.companions.length > 0;
@@ -68,6 +70,15 @@ export function choosePlaces(
     throw adaptErrors.E_NO_ATTENTION(adapter.name, chosen === "" ? found : [String(chosen), ...found]);
   }
   return { kind: "attention", method, sites: chosen, streams, remarks: [] };
+}
+
+/** What to say of output layers that have the table of an embedding, where both are trained whole. */
+function tiedRemarks(adapter: BoundAdapter, sites: readonly Site[]): string[] {
+  return linkTied(sites).flatMap((site) => {
+    const isTrained = (module: string): boolean => adapter.trainsWhole({ module, name: "weight" });
+    if (site.tiedTo === undefined || !isTrained(basePath(site)) || !isTrained(site.tiedTo)) return [];
+    return [`${basePath(site)} starts with the table of ${site.tiedTo} and is trained apart from it`];
+  });
 }
 
 /** Places of a companion, by its own targets or else the table of the input's tokens. */

@@ -86,6 +86,8 @@ function isClaimedThroughTranspose(use: Use, claimed: ReadonlySet<Use>): boolean
 export interface SavedOptions {
   readonly modules: readonly string[];
   readonly bias: "none" | "all" | "adapted";
+  /** Parameters that the method itself trains whole; none where absent. */
+  readonly whole?: (parameter: BaseParameter) => boolean;
   /** Base paths of adapted sites: their biases get the infix `base_layer`. */
   readonly adapted: ReadonlySet<string>;
   /** What keys begin with; that of wrapped models where absent. */
@@ -115,10 +117,10 @@ export function trainBaseParameters(
 
 function trainedKey(
   parameter: BaseParameter,
-  { modules, bias, adapted, prefix = keyPrefix }: SavedOptions,
+  { modules, bias, adapted, whole, prefix = keyPrefix }: SavedOptions,
 ): string | undefined {
   const { module, name } = parameter;
-  if (isInsideSaved(modules, module)) return `${prefix}${module}.${name}`;
+  if (isInsideSaved(modules, module) || whole?.(parameter) === true) return `${prefix}${module}.${name}`;
   if (name !== "bias" || bias === "none") return undefined;
   if (adapted.has(module)) return `${prefix}${module}.base_layer.bias`;
   return bias === "all" ? `${prefix}${module}.bias` : undefined;

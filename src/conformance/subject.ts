@@ -84,8 +84,11 @@ function* smallerOptions(method: Adapter): Generator<GivenOptions> {
   }
 }
 
-/** Keys of all tensors that the method declares as trained, with the biases that its option `bias` adds. */
-export function declaredKeys({ plan }: Compiled): Set<string> {
+/**
+ * Keys of all tensors that the method declares as trained, with the biases that its option `bias` adds, and those parameters of the
+ * base model that it says it trains.
+ */
+export function declaredKeys({ plan, parameterKeys }: Compiled): Set<string> {
   const { adapter, sites } = plan;
   const { bias = "none" } = adapter.options;
   const keys = new Set<string>();
@@ -93,6 +96,10 @@ export function declaredKeys({ plan }: Compiled): Set<string> {
     for (const spec of Object.values(specs)) if (spec.trainable !== false) keys.add(keyOf(spec, path));
   };
   add(adapter.shared(sites));
+  for (const key of parameterKeys) {
+    const [, module = "", name = ""] = /^(.*)\.([^.]+)$/.exec(key.slice(keyPrefix.length)) ?? [];
+    if (key.startsWith(keyPrefix) && adapter.trainsWhole({ module, name })) keys.add(key);
+  }
   for (const site of sites) {
     add(adapter.parameters(site, sites), ownerPath(site));
     if (bias !== "none" && "bias" in site && site.bias !== undefined)

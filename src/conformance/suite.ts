@@ -16,7 +16,7 @@ import { resumes } from "./checks/resume.ts";
 import { identityAtStart, sameFromSeed } from "./checks/start.ts";
 import { baseUntouched, everyTensorCounts, trainsDeclared } from "./checks/trained.ts";
 import { variations } from "./options.ts";
-import { probes } from "./probes.ts";
+import { type Probe, probes } from "./probes.ts";
 import { compileSubject, fitSubject, type Subject } from "./subject.ts";
 
 /** Every check, in the order in which they are made. */
@@ -83,8 +83,7 @@ export function conformanceCases(
   { options = {}, extent = "all" }: ConformanceOptions = {},
 ): ConformanceCase[] {
   if (findAdapter(method.name, adapters) !== method) registerAdapter(method);
-  const fitting = probes
-    .filter(({ kind }) => method.sites.includes(kind))
+  const fitting = probesOf(method)
     .map((probe) => fitSubject(method, probe, options))
     .filter((subject) => typeof subject !== "string");
   const [first, ...others] = fitting;
@@ -103,10 +102,15 @@ export function conformanceCases(
   return cases;
 }
 
+/** Models with sites that the method takes; all, where it trains parameters of the base model alone. */
+function probesOf({ sites }: Adapter): readonly Probe[] {
+  return sites.length === 0 ? probes : probes.filter(({ kind }) => sites.includes(kind));
+}
+
 function refusals(method: Adapter, options: GivenOptions): string {
-  const reasons = probes
-    .filter(({ kind }) => method.sites.includes(kind))
-    .map((probe) => `${probe.name}: ${String(fitSubject(method, probe, options))}`);
+  const reasons = probesOf(method).map(
+    (probe) => `${probe.name}: ${String(fitSubject(method, probe, options))}`,
+  );
   return `${method.name} takes none of the models of the suite; give the options that it needs\n${reasons.join("\n")}`;
 }
 

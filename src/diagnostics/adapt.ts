@@ -180,6 +180,13 @@ export const adaptErrors = defineDiagnostics({
     got: `"${first}" is defined before "${second}" and runs after it, and nothing of "${nameless}" has its name`,
     next: "export the model with do_constant_folding=False, so that weights keep their names",
   }),
+  E_NO_PARAMETERS: (method: string, parameters: readonly string[]) => ({
+    message: `the model has no parameter that ${method} trains`,
+    place: "--method",
+    expected: `parameters of the kind that ${method} trains, or modules_to_save`,
+    got: parameters.slice(0, 3).join(", "),
+    next: "choose another method, or name modules with --modules-to-save",
+  }),
   E_SAVED_QUANTIZED: (parameter: string, dtype: string) => ({
     message: `parameter "${parameter}" is quantised and cannot be trained`,
     place: "--modules-to-save, --bias",

@@ -2,6 +2,7 @@
 import adaloraRecord from "../../passes/adapters/adalora.ts";
 import adaptionPromptRecord from "../../passes/adapters/adaption-prompt.ts";
 import beftRecord from "../../passes/adapters/beft.ts";
+import bitfitRecord from "../../passes/adapters/bitfit.ts";
 import boftRecord from "../../passes/adapters/boft.ts";
 import c3aRecord from "../../passes/adapters/c3a.ts";
 import cartridgeRecord from "../../passes/adapters/cartridge.ts";
@@ -9,6 +10,7 @@ import deftRecord from "../../passes/adapters/deft.ts";
 import deloraRecord from "../../passes/adapters/delora.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
 import frodRecord from "../../passes/adapters/frod.ts";
+import fullRecord from "../../passes/adapters/full.ts";
 import gloraRecord from "../../passes/adapters/glora.ts";
 import graloraRecord from "../../passes/adapters/gralora.ts";
 import hiraRecord from "../../passes/adapters/hira.ts";
@@ -62,6 +64,9 @@ export const adaptionPrompt = methodFactory(adaptionPromptRecord);
 /** BEFT: a trainable bias on frozen linear layers. */
 export const beft = methodFactory(beftRecord);
 
+/** BitFit: the biases of the model are trained, and its head where the task has one. */
+export const bitfit = methodFactory(bitfitRecord);
+
 /** BOFT: rotations of what a frozen layer reads, each a product of butterfly factors, with a factor for each output. */
 export const boft = methodFactory(boftRecord);
 
@@ -82,6 +87,9 @@ export const fourierft = methodFactory(fourierftRecord);
 
 /** FRoD: frozen weights taken apart along directions that modules of one role share, with trained and sparse factors between. */
 export const frod = methodFactory(frodRecord);
+
+/** Full fine-tuning: every weight and bias of the model is trained, as a baseline for methods that train less. */
+export const full = methodFactory(fullRecord);
 
 /** GLoRA: frozen weight and bias, each scaled and shifted by trained matrices, vectors or numbers. */
 export const glora = methodFactory(gloraRecord);

@@ -12,6 +12,7 @@ const model = readModel("fixtures/oracles/models/llama/model.onnx");
 
 /** What methods cannot do without on so small a model. */
 const given: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  bitfit: { modules_to_save: ["norm"] },
   c3a: { block_size: 8 },
   lily: { target_modules: ["q_proj", "v_proj"] },
   shira: { r: 4 },
