@@ -54,6 +54,7 @@ export function severalAdapters(members: readonly Member[], choice: Choice): Bou
     stacks: false,
     structure: undefined,
     dataStart: () => undefined,
+    trainsWhole: () => false,
     accepts: () => true,
     shared: () => joined(members, (member) => member.adapter.shared(member.sites)),
     parameters: (site) => joined(members, (member) => tensorsOf(member, site)),
