@@ -1,16 +1,18 @@
 /**
- * Fuzzes the compiler: damaged copies of real files must give a model or a diagnostic, soon, within bounded memory.
+ * Fuzzes the compiler: damaged copies of real files and random programs must give a model or a diagnostic, soon, within
+ * bounded memory.
  *
  *   npm run fuzz -- [--minutes 1] [--seed 0] [--out FOLDER] [FILE.onnx ...]
  *
- * Files whose damage found something are written to the folder, with what happened in their names' place in the list.
+ * Odd seeds damage one file after the other, even ones are random programs. With --out, what found something is written to the folder.
  */
 import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { mutate } from "./mutate.ts";
-import type { Outcome, Trial } from "./worker.ts";
+import { bytesOf, type Trial } from "./trial.ts";
+import type { Ending, Outcome } from "./worker.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,49 +23,70 @@ const { values, positionals } = parseArgs({
   },
 });
 
-/** Longest time that one stage may take, and heap that it may use. */
-const limits = { ms: 10_000, heapMb: 400 };
+/** Longest time that one stage may take, heap that it may use, and memory beside four times the model's own size. */
+const limits = { ms: 10_000, heapMb: 400, bytes: 200 * 2 ** 20 };
+/** Files above this size are left out unless they are named. */
 const largest = 400_000;
 
 const files = positionals.length > 0 ? positionals : fixtures("fixtures");
-const seeds = files.map((file) => ({ file, bytes: Uint8Array.from(readFileSync(file)) }));
 const found = new Map<string, { count: number; trial: Trial; stage: string; text: string }>();
 const endings = new Map<string, number>();
-const end = Date.now() + 60_000 * Number(values.minutes);
+const start = Date.now();
+const end = start + 60_000 * Number(values.minutes);
 
-let worker = start();
-let trials = 0;
-for (let seed = Number(values.seed); Date.now() < end; seed++) {
-  const chosen = seeds[seed % seeds.length];
-  if (chosen === undefined) throw new Error("no files to damage");
-  await tryOne({ ...chosen, seed });
-  trials++;
+/** Most memory that the worker held before this trial. */
+let peak: number | undefined;
+let worker = await startWorker();
+let seed = Number(values.seed);
+const firstSeed = seed;
+for (; Date.now() < end; seed++) {
+  const file = files[(seed >> 1) % files.length];
+  await tryOne(seed % 2 === 0 || file === undefined ? { seed } : { file, seed });
 }
 worker.kill();
 report();
 
-function start(): ChildProcess {
-  return fork(new URL("./worker.ts", import.meta.url), {
+async function startWorker(): Promise<ChildProcess> {
+  peak = undefined;
+  const started = fork(new URL("./worker.ts", import.meta.url), {
     execArgv: ["--import", "tsx", `--max-old-space-size=${limits.heapMb}`],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });
+  await once(started, "message");
+  return started;
+}
+
+/** Processor time of the worker in ms: on a busy machine it may wait longer than it works. Undefined where it is not told. */
+function workedMs(): number | undefined {
+  try {
+    const fields = readFileSync(`/proc/${worker.pid}/stat`, "latin1").split(") ").at(-1)?.split(" ") ?? [];
+    return 10 * (Number(fields[11]) + Number(fields[12]));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Waits for every stage of a trial; a stage that hangs or dies ends it, and the worker with it. */
 async function tryOne(trial: Trial): Promise<void> {
-  let stage = "read";
+  let stage = "start";
   const problem = await new Promise<string | undefined>((resolve) => {
-    const hang = (): NodeJS.Timeout => setTimeout(() => resolve("hang"), limits.ms);
-    let timer = hang();
-    worker.on("message", ({ stage: done, result }: Outcome) => {
+    let timer: NodeJS.Timeout;
+    const watch = (before = workedMs() ?? 0): void => {
+      timer = setTimeout(() => {
+        if ((workedMs() ?? Number.POSITIVE_INFINITY) - before >= limits.ms) resolve("hang");
+        else watch(before);
+      }, limits.ms);
+    };
+    watch();
+    worker.on("message", (outcome: Outcome | Ending) => {
       clearTimeout(timer);
-      if (done === "end") return resolve(undefined);
-      timer = hang();
-      stage = done;
-      const ending = result.startsWith("bug: ") ? "bug" : result;
-      endings.set(`${done} ${ending}`, (endings.get(`${done} ${ending}`) ?? 0) + 1);
-      if (ending === "bug") note(trial, done, result);
+      if ("peakBytes" in outcome) return resolve(tooMuch(outcome));
+      watch();
+      stage = outcome.stage;
+      const ending = outcome.result.startsWith("bug: ") ? "bug" : outcome.result;
+      endings.set(`${stage} ${ending}`, (endings.get(`${stage} ${ending}`) ?? 0) + 1);
+      if (ending === "bug") note(trial, stage, outcome.result);
     });
     worker.on("exit", (code, signal) => {
       clearTimeout(timer);
@@ -76,14 +99,21 @@ async function tryOne(trial: Trial): Promise<void> {
   if (problem === undefined) return;
   note(trial, `after ${stage}`, problem);
   worker.kill("SIGKILL");
-  worker = start();
+  worker = await startWorker();
+}
+
+/** The peak of a process never falls, so that a trial is at fault only for what it added; the first of a worker loads it. */
+function tooMuch({ peakBytes, modelBytes }: Ending): string | undefined {
+  const grown = peakBytes - (peak ?? peakBytes);
+  peak = peakBytes;
+  return grown > 4 * modelBytes + limits.bytes ? `memory: ${Math.round(grown / 2 ** 20)} MiB` : undefined;
 }
 
 /** Failures of one cause are told apart by stage, message without numbers, and innermost place. */
 function note(trial: Trial, stage: string, text: string): void {
   const [first = "", ...stack] = text.split("\n");
   const place = stack.find((line) => /src\/|passes\//.test(line))?.trim() ?? "";
-  const key = `${stage} ${first.replace(/"[^"]*"|\d+/g, "_")} ${place}`;
+  const key = `${first.replace(/"[^"]*"|\d+/g, "_")} ${place}`;
   const known = found.get(key);
   if (known === undefined) found.set(key, { count: 1, trial, stage, text });
   else known.count++;
@@ -92,15 +122,17 @@ function note(trial: Trial, stage: string, text: string): void {
 function report(): void {
   for (const [ending, count] of [...endings].sort((a, b) => b[1] - a[1]))
     console.log(String(count).padStart(8), ending);
-  console.log(`${trials} files, ${found.size} kinds of failures`);
+  const minutes = ((Date.now() - start) / 60_000).toFixed(1);
+  console.log(`seeds ${firstSeed} to ${seed - 1} in ${minutes} minutes, ${found.size} kinds of failures`);
   const { out } = values;
   if (out !== undefined) mkdirSync(out, { recursive: true });
-  [...found.values()].forEach(({ count, trial, stage, text }, index) => {
+  const all = [...found.values()].sort((a, b) => b.count - a.count);
+  all.forEach(({ count, trial, stage, text }, index) => {
     const name = `${String(index).padStart(3, "0")}.onnx`;
-    console.log(
-      `\n${name} x ${count}: ${trial.file}, seed ${trial.seed}, ${stage}\n${text.split("\n").slice(0, 6).join("\n")}`,
-    );
-    if (out !== undefined) writeFileSync(join(out, name), mutate(trial.bytes, trial.seed));
+    const origin = trial.file ?? "a random program";
+    console.log(`\n${name} x ${count}: ${origin}, seed ${trial.seed}, ${stage}`);
+    console.log(text.split("\n").slice(0, 8).join("\n"));
+    if (out !== undefined) writeFileSync(join(out, name), bytesOf(trial));
   });
   if (found.size > 0) process.exitCode = 1;
 }

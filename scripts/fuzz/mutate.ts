@@ -20,7 +20,7 @@ function damageFields(bytes: Uint8Array, random: Random): Uint8Array {
   const message = decodeModelMessage(bytes, "seed");
   for (let count = random.below(3) + 1; count > 0; count--) {
     const { graph } = message;
-    if (graph !== undefined) pick(mutations, random)({ message, graph, random });
+    if (graph !== undefined) pick(mutations, random)?.({ message, graph, random });
   }
   return encodeModelMessage(message);
 }
@@ -31,48 +31,42 @@ interface Place {
   readonly random: Random;
 }
 
-function pick<T>(items: readonly T[], random: Random): T {
-  const item = items[random.below(items.length)];
-  if (item === undefined) throw new Error("nothing to pick from");
-  return item;
+/** One of the items; undefined where there are none. */
+function pick<T>(items: readonly T[], random: Random): T | undefined {
+  return items.length === 0 ? undefined : items[random.below(items.length)];
 }
 
 /** Sizes and numbers at which arithmetic goes wrong. */
-const edges: readonly number[] = [
-  0,
-  1,
-  -1,
-  2,
-  3,
-  7,
-  -2,
-  255,
-  1 << 20,
-  2 ** 31 - 1,
-  -(2 ** 31),
-  2 ** 31,
-  2 ** 53,
-  2 ** 62,
-];
+const edges = [0, 1, -1, 2, 3, 7, -2, 255, 2 ** 20, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 2 ** 53, 2 ** 62];
+
+function edge(random: Random): number {
+  return pick(edges, random) ?? 0;
+}
 
 function nodeOf({ graph, random }: Place): NodeMessage {
   const nodes = graph.node ?? [];
-  const node = pick(nodes.length === 0 ? [{}] : nodes, random);
-  const bodies = (node.attribute ?? []).flatMap(({ g }) => (g === undefined ? [] : [g]));
-  if (bodies.length === 0 || random.below(3) === 0) return node;
-  return nodeOf({ message: {}, graph: pick(bodies, random), random });
+  const node = pick(nodes, random) ?? {};
+  const body = pick(
+    (node.attribute ?? []).flatMap(({ g }) => (g === undefined ? [] : [g])),
+    random,
+  );
+  if (body === undefined || random.below(3) === 0) return node;
+  return nodeOf({ message: {}, graph: body, random });
 }
 
 function anyValue({ graph, random }: Place): string {
   const names = (graph.node ?? []).flatMap(({ input = [], output = [] }) => [...input, ...output]);
-  return pick(["", "nowhere", ...names], random);
+  return pick(["", "nowhere", ...names], random) ?? "";
 }
 
 function attributeOf(place: Place): AttributeMessage {
   const node = nodeOf(place);
   node.attribute ??= [];
-  if (node.attribute.length === 0) node.attribute.push({ name: "axis", type: 2, i: 0 });
-  return pick(node.attribute, place.random);
+  const attribute = pick(node.attribute, place.random);
+  if (attribute !== undefined) return attribute;
+  const added = { name: "axis", type: 2, i: 0 };
+  node.attribute.push(added);
+  return added;
 }
 
 const mutations: readonly ((place: Place) => void)[] = [
@@ -97,19 +91,18 @@ const mutations: readonly ((place: Place) => void)[] = [
   },
   (place) => {
     const attribute = attributeOf(place);
-    const edge = pick(edges, place.random);
     if (attribute.ints !== undefined && attribute.ints.length > 0)
-      attribute.ints[place.random.below(attribute.ints.length)] = edge;
-    else if (attribute.i !== undefined) attribute.i = edge;
+      attribute.ints[place.random.below(attribute.ints.length)] = edge(place.random);
+    else if (attribute.i !== undefined) attribute.i = edge(place.random);
     else if (attribute.f !== undefined)
-      attribute.f = pick([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e38], place.random);
+      attribute.f = pick([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e38], place.random) ?? 0;
     else if (attribute.s !== undefined)
       attribute.s = new TextEncoder().encode(pick(["", "SAME_UPPER", "\u0000", "x"], place.random));
   },
   (place) => {
     const attribute = attributeOf(place);
     if (attribute.ints === undefined) attribute.type = place.random.below(14);
-    else if (place.random.below(2) === 0) attribute.ints.push(pick(edges, place.random));
+    else if (place.random.below(2) === 0) attribute.ints.push(edge(place.random));
     else attribute.ints.pop();
   },
   (place) => {
@@ -118,20 +111,21 @@ const mutations: readonly ((place: Place) => void)[] = [
   },
   ({ graph, random }) => {
     const tensor = pick(graph.initializer ?? [], random);
+    if (tensor === undefined) return;
     tensor.dims ??= [];
-    tensor.dims[random.below(tensor.dims.length + 1)] = pick(edges, random);
-  },
-  ({ graph, random }) => {
-    pick(graph.initializer ?? [], random).data_type = random.below(27);
+    tensor.dims[random.below(tensor.dims.length + 1)] = edge(random);
   },
   ({ graph, random }) => {
     const tensor = pick(graph.initializer ?? [], random);
-    const { raw_data: raw } = tensor;
+    if (tensor !== undefined) tensor.data_type = random.below(27);
+  },
+  ({ graph, random }) => {
+    const raw = pick(graph.initializer ?? [], random)?.raw_data;
     if (raw !== undefined && raw.length > 0) raw[random.below(raw.length)] = random.below(256);
   },
   ({ graph, random }) => {
     const type = pick([...(graph.input ?? []), ...(graph.output ?? []), ...(graph.value_info ?? [])], random)
-      .type?.tensor_type;
+      ?.type?.tensor_type;
     if (type === undefined) return;
     if (random.below(2) === 0) type.elem_type = random.below(27);
     else type.shape = { dim: Array.from({ length: random.below(6) }, () => dimension(random)) };
@@ -143,13 +137,14 @@ const mutations: readonly ((place: Place) => void)[] = [
   },
   ({ message, random }) => {
     const imports = message.opset_import ?? [];
-    if (imports.length > 0)
-      pick(imports, random).version = pick([...edges, 7, 9, 11, 13, 17, 21, 26, 28], random);
+    const imported = pick(imports, random);
+    if (imported !== undefined)
+      imported.version = pick([...edges, 7, 9, 11, 13, 17, 21, 26, 28], random) ?? 0;
   },
 ];
 
 function dimension(random: Random): { dim_value: number } | { dim_param: string } {
   return random.below(2) === 0
-    ? { dim_value: pick(edges, random) }
-    : { dim_param: pick(["batch", "seq", "?1", "a*b"], random) };
+    ? { dim_value: edge(random) }
+    : { dim_param: pick(["batch", "seq", "?1", "a*b"], random) ?? "" };
 }

@@ -1,33 +1,50 @@
-/** Puts one damaged file after the other through the compiler, and tells what each ended in. */
+/** Puts one hostile model after the other through the compiler, and tells what each ended in. */
 import { join } from "node:path";
 import { compileGraphs } from "../../src/compile/compile.ts";
 import { makeGradient } from "../../src/compile/gradient.ts";
+import { inspectModel } from "../../src/compile/inspect.ts";
+import { runPasses } from "../../src/compile/passes.ts";
+import { preparePipeline } from "../../src/compile/prepare.ts";
 import { DiagnosticError } from "../../src/diagnostics/define.ts";
+import { cloneModel } from "../../src/ir/clone.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { encodeModel } from "../../src/onnx/write.ts";
 import { parseModel } from "../../src/text/parse.ts";
 import { printModel } from "../../src/text/print.ts";
-import { mutate } from "./mutate.ts";
+import { bytesOf, type Trial } from "./trial.ts";
 
-/** One file to make and try. */
-export interface Trial {
-  readonly file: string;
-  readonly bytes: Uint8Array;
-  readonly seed: number;
-}
-
-/** `ok`, the code of a diagnostic, or `bug:` and the message of anything else. */
+/** How a stage ended: `ok`, the code of a diagnostic, or `bug:` and the message of anything else. */
 export interface Outcome {
-  readonly seed: number;
   readonly stage: string;
   readonly result: string;
 }
 
+/** What is said once the compiler is loaded. */
+export interface Ready {
+  readonly stage: "ready";
+}
+
+/** What is said after the last stage: the most memory that the process has held so far, and the size of the model. */
+export interface Ending {
+  readonly stage: "end";
+  readonly peakBytes: number;
+  readonly modelBytes: number;
+}
+
 const stages: Readonly<Record<string, (model: Model) => void>> = {
   write: (model) => void encodeModel(model),
-  text: (model) => void parseModel(printModel(model)),
+  text: (model) => {
+    const text = printModel(model);
+    if (printModel(parseModel(text)) !== text) throw new Error("the text reads back as another");
+  },
+  inspect: (model) => void inspectModel(model),
+  prepare: (model) => {
+    const copy = cloneModel(model);
+    runPasses(copy, preparePipeline, { verifyEach: true });
+    encodeModel(copy);
+  },
   gradient: (model) => void makeGradient(model),
   compile: (model) =>
     void compileGraphs(model, {
@@ -36,33 +53,52 @@ const stages: Readonly<Record<string, (model: Model) => void>> = {
     }),
 };
 
-function attempt(stage: string, action: () => void): Pick<Outcome, "stage" | "result"> {
+function attempt(stage: string, action: () => void): Outcome {
   try {
     action();
     return { stage, result: "ok" };
   } catch (error) {
     if (error instanceof DiagnosticError) return { stage, result: error.code };
-    const text = error instanceof Error ? `${error.message}\n${error.stack}` : String(error);
-    return { stage, result: `bug: ${text}` };
+    return { stage, result: `bug: ${describe(error)}` };
   }
 }
 
-function* outcomes({ file, bytes, seed }: Trial): Generator<Outcome> {
-  const damaged = mutate(bytes, seed);
+/** Message and stack, with those of what caused it. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? `${error.message}\n${error.stack}` : describe(error.cause);
+}
+
+function* outcomes(trial: Trial): Generator<Outcome, number> {
+  const bytes = bytesOf(trial);
   let model: Model | undefined;
   const read = attempt("read", () => {
-    model = readModel(damaged, { folder: join(file, "..") });
+    model = readModel(bytes, { folder: join(trial.file ?? ".", "..") });
     verifyModel(model);
   });
-  yield { seed, ...read };
-  if (model === undefined || read.result !== "ok") return;
+  yield read;
+  if (model === undefined || read.result !== "ok") return bytes.length;
   for (const [stage, run] of Object.entries(stages)) {
     const subject = model;
-    yield { seed, ...attempt(stage, () => run(subject)) };
+    yield attempt(stage, () => run(subject));
   }
+  return bytes.length;
 }
 
+process.send?.({ stage: "ready" } satisfies Ready);
 process.on("message", (trial: Trial) => {
-  for (const outcome of outcomes(trial)) process.send?.(outcome);
-  process.send?.({ seed: trial.seed, stage: "end", result: "ok" });
+  const all = outcomes(trial);
+  for (;;) {
+    const { done, value } = all.next();
+    if (done === true) {
+      const ending: Ending = {
+        stage: "end",
+        modelBytes: value,
+        peakBytes: process.resourceUsage().maxRSS * 1024,
+      };
+      process.send?.(ending);
+      return;
+    }
+    process.send?.(value);
+  }
 });

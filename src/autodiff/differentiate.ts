@@ -16,6 +16,7 @@ import { activeOperands, activeValues, contributingNodes, lostQuantized, readsAc
 import { type BodiesNode, reverseBodies } from "./bodies.ts";
 import { dequantizeAgain } from "./dequantize-again.ts";
 import { expandActiveNodes } from "./expand.ts";
+import { requireRanks } from "./known-ranks.ts";
 import { describePath } from "./path.ts";
 import { unbroadcast } from "./unbroadcast.ts";
 
@@ -184,12 +185,8 @@ function checkDifferentiable(node: Node, active: ReadonlySet<Value>, variables: 
       describePath(node, active, variables),
     );
   }
-  if (op.rankFree) return;
-  // Other rules read the ranks of all that is computed with, be it differentiated or not.
-  const host = node.inputs.filter((_, index) => op.hostInputs.has(paramAt(op.inputs, index)?.name ?? ""));
-  for (const value of [...node.inputs, ...node.outputs]) {
-    if (value === null || host.includes(value) || (value.producer === node && !active.has(value))) continue;
-    if (value.type !== undefined && value.tensorType === undefined) continue;
-    if (value.tensorType?.shape === undefined) throw autodiffErrors.E_UNKNOWN_TYPE(place, value.name);
-  }
+  requireRanks(node, [
+    ...node.inputs,
+    ...node.outputs.filter((output) => output !== null && active.has(output)),
+  ]);
 }

@@ -5,6 +5,7 @@ import type { Value } from "../ir/value.ts";
 import { expandNode } from "../ops/expand-node.ts";
 import { opOf } from "../ops/registry.ts";
 import { activeValues, contributingNodes, readsActive } from "./activity.ts";
+import { requireRanks } from "./known-ranks.ts";
 
 /**
  * Expands until none is left on the way, since a decomposition may contain operators that expand themselves.
@@ -32,6 +33,7 @@ function expandOnce(graph: Graph, targets: Value[], variables: readonly Value[],
     const op = opOf(node);
     if (op?.gradient.kind !== "expand" || !contributing.has(node)) continue;
     if (!readsActive(node, active)) continue;
+    requireRanks(node, node.inputs);
     for (const [output, replacement] of expandNode(graph, node, op, opset)) {
       targets.forEach((target, at) => {
         if (target === output) targets[at] = replacement;

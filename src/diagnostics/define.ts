@@ -69,10 +69,25 @@ export function defineDiagnostics<T extends Record<string, (...args: never[]) =>
     if (!/^E_[A-Z0-9_]+$/.test(code)) throw new InternalError(`diagnostic code "${code}" is malformed`);
     if (declared.has(code)) throw new InternalError(`diagnostic code "${code}" is declared twice`);
     declared.add(code);
-    const make = (...args: never[]): DiagnosticError => new DiagnosticError([{ code, ...wording(...args) }]);
+    const make = (...args: never[]): DiagnosticError =>
+      new DiagnosticError([{ code, ...clipFacts(wording(...args)) }]);
     return [code, make] as const;
   });
   return Object.fromEntries(entries) as DiagnosticTable<T>;
+}
+
+/** Names in a hostile file may be as long as the file: of each fact so much is kept that it can be told what it was. */
+const longestFact = 2000;
+
+function clipFacts(wording: Wording): Wording {
+  const clip = (fact: string): string =>
+    fact.length <= longestFact ? fact : `${fact.slice(0, longestFact / 2)}... (${fact.length} characters)`;
+  const { message, place, expected, got, next } = wording;
+  const facts = { place, expected, got, next };
+  const clipped = Object.entries(facts).flatMap(([key, fact]) =>
+    fact === undefined ? [] : [[key, clip(fact)]],
+  );
+  return { message: clip(message), ...Object.fromEntries(clipped) };
 }
 
 /** Joins several errors into one that carries every cause, in order. */

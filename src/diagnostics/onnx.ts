@@ -142,6 +142,13 @@ export const onnxErrors = defineDiagnostics({
     got,
     next: "export the model again",
   }),
+  E_TENSOR_SPARSE: (tensor: string, got: string) => ({
+    message: `the indices of sparse tensor "${tensor}" do not fit its values`,
+    place: tensor,
+    expected: "a vector of values, and int64 indices: one for each, or one row of coordinates for each",
+    got,
+    next: "export the model again",
+  }),
   E_EXTERNAL_NO_FOLDER: (tensor: string, location: string) => ({
     message: `tensor "${tensor}" lies in an external file, but the model's folder is not known`,
     place: location,

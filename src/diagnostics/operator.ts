@@ -31,6 +31,13 @@ export const operatorErrors = defineDiagnostics({
     got,
     next: "correct the operand in the model, or the shape of what it is given",
   }),
+  E_BROADCAST: (node: OperatorNode, shapes: readonly string[]) => ({
+    message: `${describe(node)} has operands whose shapes do not go together`,
+    place: describe(node),
+    expected: "sizes that are equal or 1, axis by axis from the last",
+    got: shapes.join(" and "),
+    next: "correct the operands in the model, or the shapes of what they are given",
+  }),
   E_OPERATOR_COUNT: (node: OperatorNode, what: string, most: number, got: number) => ({
     message: `${describe(node)} has more ${what} than its operator takes`,
     place: describe(node),

@@ -71,6 +71,13 @@ export const passErrors = defineDiagnostics({
     got: "a cycle of calls",
     next: "correct the model's functions",
   }),
+  E_FUNCTION_SIZE: (expected: string, got: string) => ({
+    message: "the model's functions are more than can be inlined",
+    place: "the functions of the model",
+    expected: `at most ${expected}`,
+    got,
+    next: "no exporter writes such functions: do not trust this file, or inline them before",
+  }),
   E_FUNCTION_CALL: (node: PassNode, fault: string) => ({
     message: `${describe(node)} calls a function of the model in a way that it does not allow`,
     place: describe(node),

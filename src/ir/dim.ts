@@ -32,6 +32,13 @@ export class DimExpr {
   }
 }
 
+/**
+ * Largest expression that is kept, in terms and in characters of its text; what would be larger is an unknown. Shape
+ * arithmetic of real models stays far below, and products of sums would grow without end.
+ */
+const mostTerms = 64;
+const longestText = 1024;
+
 /** The dimension named `name`, equal to every other use of that name in the same model. */
 export function symbol(name: string): DimExpr {
   return fromAtom(name, { kind: "symbol", name });
@@ -60,6 +67,7 @@ export function subDims(left: Dim, right: Dim): Dim {
 
 export function mulDims(left: Dim, right: Dim): Dim {
   if (typeof left === "number" && typeof right === "number") return left * right;
+  if (termsOf(left).length * termsOf(right).length > mostTerms) return unknownDim();
   const products = termsOf(left).flatMap((a) =>
     termsOf(right).map((b) => ({
       coefficient: a.coefficient * b.coefficient,
@@ -205,6 +213,7 @@ function inOrder(terms: readonly Term[]): Term[] {
 }
 
 function combine(kind: "floordiv" | "mod" | "max" | "min", left: Dim, right: Dim): DimExpr {
+  if (String(left).length + String(right).length > longestText) return unknownDim();
   const commutes = kind === "max" || kind === "min";
   const [a, b] = commutes && String(left) > String(right) ? [right, left] : [left, right];
   return fromAtom(`${kind}(${a}, ${b})`, { kind, left: a, right: b });
@@ -239,6 +248,11 @@ function fromTerms(terms: readonly Term[], atoms: ReadonlyMap<string, DimAtom>):
   const only = kept[0];
   if (only === undefined) return 0;
   if (kept.length === 1 && only.factors.length === 0) return only.coefficient;
+  const length = kept.reduce(
+    (sum, { factors }) => sum + factors.reduce((all, key) => all + key.length, 0),
+    0,
+  );
+  if (kept.length > mostTerms || length > longestText) return unknownDim();
   const used = new Set(kept.flatMap(({ factors }) => factors));
   return new DimExpr(kept, new Map([...atoms].filter(([key]) => used.has(key))));
 }

@@ -14,6 +14,9 @@ import {
 /** The dimensions of a tensor, outermost first; a tensor of unknown rank has no Shape at all. */
 export type Shape = readonly Dim[];
 
+/** A tensor of more dimensions is none that any operator takes. */
+export const mostAxes = 64;
+
 /** Number of elements of a shape that is known. */
 export function countElements(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);

@@ -2,7 +2,7 @@
 import { onnxErrors } from "../diagnostics/onnx.ts";
 import type { SparseTensor } from "../ir/attribute.ts";
 import { byteLength, type DType, dtypeFromCode } from "../ir/dtype.ts";
-import { countElements } from "../ir/shape.ts";
+import { countElements, mostAxes } from "../ir/shape.ts";
 import { readRange, Tensor, type TensorSource } from "../ir/tensor.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type ExternalOptions, resolveExternal } from "./external-data.ts";
@@ -25,9 +25,6 @@ export interface TensorContext extends ExternalOptions {
 
 const externalLocation = 1;
 
-/** A tensor of more dimensions is none that any operator takes. */
-const rankLimit = 64;
-
 /** @throws DiagnosticError `E_TENSOR_*` and `E_EXTERNAL_*` for claims that do not hold. */
 export function readTensor(message: TensorMessage, context: TensorContext): Tensor {
   const name = message.name ?? "";
@@ -42,15 +39,22 @@ export function readTensor(message: TensorMessage, context: TensorContext): Tens
 export function readSparseTensor(message: SparseTensorMessage, context: TensorContext): SparseTensor {
   const values = readTensor(message.values ?? {}, context);
   const indices = readTensor(message.indices ?? {}, context);
-  return { values, indices, dims: readDims(message.dims ?? [], values.name) };
+  const dims = readDims(message.dims ?? [], values.name);
+  const wanted = [[values.size], [values.size, dims.length]].map(String);
+  if (indices.dtype !== "int64" || values.dims.length !== 1 || !wanted.includes(String(indices.dims)))
+    throw onnxErrors.E_TENSOR_SPARSE(
+      values.name,
+      `${indices.dtype}[${indices.dims}] for [${values.dims}] values`,
+    );
+  return { values, indices, dims };
 }
 
 function readDims(claimed: NonNullable<TensorMessage["dims"]>, tensor: string): number[] {
-  const dims = claimed.slice(0, rankLimit + 1).map((dim) => Number(toInt(dim)));
+  const dims = claimed.slice(0, mostAxes + 1).map((dim) => Number(toInt(dim)));
   const size = countElements(dims);
   const valid = dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0);
   // 16 bytes is the largest element.
-  if (!valid || dims.length > rankLimit || !Number.isSafeInteger(size * 16)) {
+  if (!valid || dims.length > mostAxes || !Number.isSafeInteger(size * 16)) {
     throw onnxErrors.E_TENSOR_DIMS(tensor, `[${dims.join(", ")}]`);
   }
   return dims;

@@ -2,7 +2,7 @@
 import { onnxErrors } from "../diagnostics/onnx.ts";
 import { type Dim, isUnknown, symbol, unknownDim } from "../ir/dim.ts";
 import { type DType, dtypeCode, dtypeFromCode } from "../ir/dtype.ts";
-import type { Shape } from "../ir/shape.ts";
+import { mostAxes, type Shape } from "../ir/shape.ts";
 import type { ValueType } from "../ir/type.ts";
 import { fromInt, toInt } from "./integers.ts";
 import type { DimensionMessage, ShapeMessage, TypeMessage } from "./messages.ts";
@@ -11,7 +11,7 @@ import type { DimensionMessage, ShapeMessage, TypeMessage } from "./messages.ts"
  * The type that a message says; undefined where it says none.
  *
  * @param what the thing of that type, for messages.
- * @throws DiagnosticError `E_TENSOR_TYPE` for an element type that ONNX does not define.
+ * @throws DiagnosticError `E_TENSOR_TYPE` for an element type that ONNX does not define, `E_TENSOR_DIMS` for too many axes.
  */
 export function readType(message: TypeMessage | undefined, what: string): ValueType | undefined {
   if (message?.tensor_type !== undefined) return readTensorType("tensor", message.tensor_type, what);
@@ -42,7 +42,9 @@ function readTensorType(
 ): ValueType | undefined {
   const dtype = readDType(elem_type, what);
   if (dtype === undefined) return undefined;
-  return shape === undefined ? { kind, dtype } : { kind, dtype, shape: (shape.dim ?? []).map(readDim) };
+  const dims = shape?.dim ?? [];
+  if (dims.length > mostAxes) throw onnxErrors.E_TENSOR_DIMS(what, `${dims.length} of them`);
+  return shape === undefined ? { kind, dtype } : { kind, dtype, shape: dims.map(readDim) };
 }
 
 /** Code 0 and none at all are what exporters write for types that they do not know. */

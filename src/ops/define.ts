@@ -76,6 +76,7 @@ export function defineOp<
     upgrades: spec.upgrades ?? {},
     downgrades: spec.downgrades ?? {},
     hostInputs: new Set<string>(spec.hostInputs ?? []),
+    ranks: spec.ranks ?? {},
     held: spec.held ?? {},
     quantized: spec.quantized ?? {},
     rankFree: spec.rankFree ?? false,

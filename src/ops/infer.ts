@@ -1,5 +1,4 @@
 /** Runs shape rules over nodes and graphs, joining what they find with what the file says. */
-import { operatorErrors } from "../diagnostics/operator.ts";
 import { smallIntegers } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
@@ -7,8 +6,8 @@ import type { Node } from "../ir/node.ts";
 import { refineShape, shapesConflict } from "../ir/shape.ts";
 import { type TensorType, tensorType, type ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
-import type { Param } from "./params.ts";
-import type { Inferred, Op } from "./record.ts";
+import { checkOperands } from "./check-operands.ts";
+import type { Inferred } from "./record.ts";
 import { opOf } from "./registry.ts";
 import { isCurrent } from "./versions.ts";
 
@@ -30,28 +29,12 @@ export function inferGraph(graph: Graph, opset: number): void {
 export function inferNode(node: Node, opset: number): void {
   const op = opOf(node);
   if (op === undefined || !isCurrent(op, opset)) return;
-  checkCounts(node, op);
+  checkOperands(node, op);
   const results = op.infer(node, { opset, inferBody: (body) => inferGraph(body, opset) });
   node.outputs.forEach((output, index) => {
     const inferred = results[index];
     if (output !== null && inferred !== undefined) apply(output, inferred);
   });
-}
-
-/** Refuses nodes that lack an operand, or have operands or results that their operator does not know. */
-function checkCounts(node: Node, op: Op): void {
-  const needed = op.inputs.find(
-    ({ optional, variadic }, index) =>
-      !optional && !(variadic && index > 0) && node.input(index) === undefined,
-  );
-  if (needed !== undefined) throw operatorErrors.E_BAD_OPERAND(node, needed.name, "an operand", "none");
-  const places: [string, readonly Param[], number][] = [
-    ["operands", op.inputs, node.inputs.length],
-    ["results", op.outputs, node.outputs.length],
-  ];
-  for (const [what, params, count] of places)
-    if (count > params.length && params.at(-1)?.variadic !== true)
-      throw operatorErrors.E_OPERATOR_COUNT(node, what, params.length, count);
 }
 
 function apply(value: Value, inferred: NonNullable<Inferred>): void {

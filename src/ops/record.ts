@@ -261,6 +261,8 @@ export interface OpSpec<
   readonly downgrades?: Readonly<Record<number, Upgrade>>;
   /** Operands that are shapes, axes or sizes: read on the CPU by every provider, never cast, never differentiated. */
   readonly hostInputs?: readonly ParamName<I>[];
+  /** How many axes operands have, at least and at most, where the schema says so; any number where it is left out. */
+  readonly ranks?: Readonly<Partial<Record<ParamName<I>, Rank>>>;
   /** Operands that PyTorch takes for constants: gradients stop there without a word, for the reason given. */
   readonly held?: Readonly<Partial<Record<ParamName<I>, string>>>;
   /** Where gradients pass quantised numbers; nowhere where it is left out. */
@@ -272,6 +274,9 @@ export interface OpSpec<
   /** Whether the gradient rule asks for ranks at run time alone, so that it holds where no rank is known. */
   readonly rankFree?: boolean;
 }
+
+/** A number of axes, or the least and the most; any more where that is left out. */
+export type Rank = number | readonly [least: number, most?: number];
 
 /** How an operator is differentiated, if at all. */
 export type GradientKind = "vjp" | "expand" | "bodies" | "zero" | "none";
@@ -295,6 +300,7 @@ export interface Op {
   readonly upgrades: Readonly<Record<number, Upgrade>>;
   readonly downgrades: Readonly<Record<number, Upgrade>>;
   readonly hostInputs: ReadonlySet<string>;
+  readonly ranks: Readonly<Partial<Record<string, Rank>>>;
   readonly held: Readonly<Partial<Record<string, string>>>;
   readonly quantized: QuantizedPath<string, string>;
   readonly rankFree: boolean;

@@ -16,7 +16,7 @@ import { raiseImport, upgradeGraph } from "./upgrade.ts";
  * written for another opset than the model, both are brought to the newer of the two.
  *
  * @returns how many calls were replaced.
- * @throws DiagnosticError E_RECURSIVE_FUNCTION, E_FUNCTION_CALL, E_FUNCTION_OPSET, E_NO_UPGRADE.
+ * @throws DiagnosticError E_RECURSIVE_FUNCTION, E_FUNCTION_SIZE, E_FUNCTION_CALL, E_FUNCTION_OPSET, E_NO_UPGRADE.
  */
 export function inlineFunctions(model: Model): number {
   refuseRecursion(model);
@@ -30,8 +30,15 @@ export function inlineFunctions(model: Model): number {
   return inliner.count;
 }
 
+/** Deepest nesting of calls that is followed. */
+const deepest = 100;
+
+/** Most nodes that calls may become: functions that call each other several times grow with the power of their number. */
+const most = 80_000;
+
 class Inliner {
   count = 0;
+  #written = 0;
   readonly #model: Model;
   /** Version of ai.onnx that a node from a function's body was written for. */
   readonly #opsets = new Map<Node, number>();
@@ -54,8 +61,9 @@ class Inliner {
   /** Brings all nodes to one version of ai.onnx, the newest that the model or a called function imports. */
   unifyOpsets(): void {
     const { opset, graph } = this.#model;
-    const newest = Math.max(opset, ...this.#opsets.values());
-    if (newest === opset && [...this.#opsets.values()].every((version) => version === newest)) return;
+    const versions = [...new Set(this.#opsets.values())];
+    const newest = Math.max(opset, ...versions);
+    if (newest === opset && versions.every((version) => version === newest)) return;
     upgradeGraph(graph, (node) => this.#opsets.get(node) ?? opset, newest);
     raiseImport(this.#model, newest);
   }
@@ -99,6 +107,7 @@ class Inliner {
       for (const each of withBodies(node)) {
         this.#opsets.set(each, cloned.has(each) ? version : callerVersion);
         written.push(each);
+        if (++this.#written > most) throw passErrors.E_FUNCTION_SIZE(`${most} nodes`, "more");
       }
     }
     call.outputs.forEach((output, index) => {
@@ -170,11 +179,13 @@ function describe(node: Node, call: Node): void {
   for (const [key, value] of call.metadata) if (!node.metadata.has(key)) node.metadata.set(key, value);
 }
 
-/** @throws DiagnosticError E_RECURSIVE_FUNCTION for a cycle of calls. */
+/** @throws DiagnosticError E_RECURSIVE_FUNCTION for a cycle of calls, E_FUNCTION_SIZE for a chain that no exporter writes. */
 function refuseRecursion(model: Model): void {
   const done = new Set<string>();
   const visit = (key: string, chain: readonly string[]): void => {
     if (chain.includes(key)) throw passErrors.E_RECURSIVE_FUNCTION([...chain, key]);
+    if (chain.length > deepest)
+      throw passErrors.E_FUNCTION_SIZE(`${deepest} calls inside each other`, "more");
     const called = model.functions.get(key);
     if (called === undefined || done.has(key)) return;
     for (const node of called.body.allNodes())

@@ -37,7 +37,7 @@ export const PRelu = defineOp({
   inputs: ["x", "slope"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { x, slope } }) => [inferBroadcast([x, slope])],
+  infer: ({ node, in: { x, slope } }) => [inferBroadcast(node, [x, slope])],
   evaluate: ({ in: { x, slope }, exact }) => [
     mapPair(
       x,

@@ -17,6 +17,7 @@ export const AffineGrid = defineOp({
   type: "AffineGrid",
   versions: [20],
   inputs: ["theta", "size"],
+  ranks: { theta: 3, size: 1 },
   outputs: ["grid"],
   attributes: { align_corners: int(0) },
   infer: ({ in: { theta, size } }) => {

@@ -15,7 +15,7 @@ export const Add = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y], undefined, addDims)],
+  infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], undefined, addDims)],
   evaluate: ({ in: { x, y }, exact }) => [
     mapPair(x, y, { numbers: (a, b) => a + b, bigints: (a, b) => a + b }, { exact }),
   ],
@@ -31,7 +31,7 @@ export const Sub = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y], undefined, subDims)],
+  infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], undefined, subDims)],
   evaluate: ({ in: { x, y }, exact }) => [
     mapPair(x, y, { numbers: (a, b) => a - b, bigints: (a, b) => a - b }, { exact }),
   ],
@@ -47,7 +47,7 @@ export const Mul = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y], undefined, mulDims)],
+  infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], undefined, mulDims)],
   evaluate: ({ in: { x, y }, exact }) => [
     mapPair(x, y, { numbers: (a, b) => a * b, bigints: (a, b) => a * b }, { exact }),
   ],
@@ -70,7 +70,7 @@ export const Div = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y], undefined, truncatedQuotient)],
+  infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], undefined, truncatedQuotient)],
   // Integer division truncates towards zero, as the runtime and C do.
   evaluate: ({ in: { x, y }, exact }) => [
     mapPair(

@@ -16,6 +16,7 @@ export const Attention = defineOp({
   type: "Attention",
   versions: [23, 24, 25],
   inputs: ["q", "k", "v", "mask?", "pastKey?", "pastValue?", "lengths?"],
+  ranks: { q: [3, 4], k: [3, 4], v: [3, 4], mask: [0, 4], pastKey: 4, pastValue: 4, lengths: 1 },
   outputs: ["y", "key?", "value?", "scores?"],
   attributes: {
     is_causal: int(0),

@@ -8,6 +8,7 @@ import { alongChannels, channelArray, sumPerChannel } from "../kernels/channels.
 import { once } from "../kernels/once.ts";
 import { axesExcept, reciprocalCount } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
+import { requireShape } from "../kernels/require-shape.ts";
 import {
   normalizedAgain,
   scaleAndShift,
@@ -22,9 +23,15 @@ export const BatchNormalization = defineOp({
   type: "BatchNormalization",
   versions: [1, 6, 7, 9, 14, 15],
   inputs: ["x", "scale", "bias", "mean", "variance"],
+  ranks: { x: [1], scale: 1, bias: 1, mean: 1, variance: 1 },
   outputs: ["y", "running_mean?", "running_variance?"],
   attributes: { epsilon: float(1e-5), momentum: float(0.9), training_mode: int(0) },
-  infer: ({ in: { x, mean, variance } }) => [x.type, mean.type, variance.type],
+  infer: ({ node, in: { x, ...channels } }) => {
+    const shape = x.tensorType?.shape;
+    for (const [name, value] of Object.entries(channels))
+      requireShape(node, name, value, shape && [shape.length < 2 ? 1 : shape[1]]);
+    return [x.type, channels.mean.type, channels.variance.type];
+  },
   evaluate: ({
     in: { x, scale, bias, mean, variance },
     attrs: { epsilon, momentum, training_mode },

@@ -38,7 +38,7 @@ export const BitShift = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: { direction: text("") },
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y])],
+  infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y])],
   evaluate: ({ in: { x, y }, attrs: { direction }, exact }) => [
     mapBits(x, y, (a, b) => shift(a, b, direction === "LEFT", x.dtype), exact),
   ],
@@ -53,7 +53,7 @@ function defineBitwise(type: string, combine: (x: bigint, y: bigint) => bigint):
     inputs: ["x", "y"],
     outputs: ["z"],
     attributes: {},
-    infer: ({ in: { x, y } }) => [inferBroadcast([x, y])],
+    infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y])],
     evaluate: ({ in: { x, y }, exact }) => [mapBits(x, y, combine, exact)],
     precision: "exact",
     gradient: whole,

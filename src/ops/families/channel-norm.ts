@@ -9,6 +9,7 @@ import { alongChannels, channelArray, sumPerChannel } from "../kernels/channels.
 import { normalizeGroups } from "../kernels/group-normalize.ts";
 import { once } from "../kernels/once.ts";
 import { axesExcept } from "../kernels/reduction-axes.ts";
+import { requireShape } from "../kernels/require-shape.ts";
 import {
   normalizedAgain,
   scaleAndShift,
@@ -23,9 +24,15 @@ export const InstanceNormalization = defineOp({
   type: "InstanceNormalization",
   versions: [1, 6, 22],
   inputs: ["x", "scale", "bias"],
+  ranks: { x: [3], scale: 1, bias: 1 },
   outputs: ["y"],
   attributes: { epsilon: float(1e-5) },
-  infer: ({ in: { x } }) => [x.type],
+  infer: ({ node, in: { x, scale, bias } }) => {
+    const channels = x.tensorType?.shape?.slice(1, 2);
+    requireShape(node, "scale", scale, channels);
+    requireShape(node, "bias", bias, channels);
+    return [x.type];
+  },
   evaluate: ({ in: { x, scale, bias }, attrs: { epsilon }, exact }) => {
     const { normalized } = standardize(x, { axes: axesExcept([0, 1], x.rank), epsilon, centered: true });
     const [factor, shift] = [channelArray(scale, x.rank), channelArray(bias, x.rank)];
@@ -52,6 +59,7 @@ export const GroupNormalization = defineOp({
   type: "GroupNormalization",
   versions: [18, 21],
   inputs: ["x", "scale", "bias"],
+  ranks: { x: [2], scale: 1, bias: 1 },
   outputs: ["y"],
   attributes: { epsilon: float(1e-5), num_groups: int(1), stash_type: int(1) },
   infer: ({ in: { x } }) => [x.type],

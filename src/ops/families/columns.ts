@@ -12,6 +12,7 @@ export const Col2Im = defineOp({
   type: "Col2Im",
   versions: [18],
   inputs: ["x", "image", "block"],
+  ranks: { x: 3, image: 1, block: 1 },
   outputs: ["y"],
   attributes: { dilations: ints(), pads: ints(), strides: ints() },
   infer: ({ in: { x, image, block } }) => {

@@ -82,7 +82,7 @@ function defineComparison(
     outputs: ["z"],
     attributes: {},
     select: selectElements,
-    infer: ({ in: { x, y } }) => [inferBroadcast([x, y], "bool", answer)],
+    infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], "bool", answer)],
     evaluate: ({ in: { x, y } }) => [comparePair(x, y, compare)],
     precision: "follow",
     gradient: zero("the result is a truth value"),

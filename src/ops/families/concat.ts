@@ -50,6 +50,7 @@ export const Split = defineOp({
   type: "Split",
   versions: [1, 2, 11, 13, 18],
   inputs: ["x", "split?"],
+  ranks: { x: [1], split: 1 },
   outputs: ["ys..."],
   attributes: { axis: int(0), num_outputs: maybeInt() },
   infer: ({ node, in: { x, split }, attrs: { axis } }) => {

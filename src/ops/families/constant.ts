@@ -42,6 +42,7 @@ export const ConstantOfShape = defineOp({
   type: "ConstantOfShape",
   versions: [9, 20, 21, 23, 24, 25],
   inputs: ["shape"],
+  ranks: { shape: 1 },
   outputs: ["y"],
   attributes: { value: tensor() },
   infer: ({ in: { shape: operand }, attrs: { value } }) => {
@@ -72,6 +73,7 @@ export const Range = defineOp({
   type: "Range",
   versions: [11, 27],
   inputs: ["start", "limit", "delta"],
+  ranks: { start: [0, 1], limit: [0, 1], delta: [0, 1] },
   outputs: ["y"],
   attributes: {},
   downgrades: {
@@ -110,6 +112,7 @@ export const EyeLike = defineOp({
   type: "EyeLike",
   versions: [9, 22],
   inputs: ["x"],
+  ranks: { x: 2 },
   outputs: ["y"],
   attributes: { dtype: maybeInt(), k: int(0) },
   infer: ({ in: { x }, attrs: { dtype } }) => {
@@ -148,7 +151,9 @@ function constantArray(node: Node): NDArray {
       indices.dims.length === 1 ? [places[i] ?? 0] : places.slice(i * dims.length, (i + 1) * dims.length);
     const at =
       row.length === 1 ? row[0] : row.reduce((flat, index, axis) => flat * (dims[axis] ?? 1) + index, 0);
-    if (at !== undefined) offsets[at] = i;
+    if (at === undefined || at < 0 || at >= offsets.length)
+      throw new InternalError(`Constant "${node.name}" has a value at ${at} of ${offsets.length}`);
+    offsets[at] = i;
   }
   return takeAt(fromTensor(values), dims, offsets);
 }

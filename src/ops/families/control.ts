@@ -20,6 +20,7 @@ export const If = defineOp({
   type: "If",
   versions,
   inputs: ["condition"],
+  ranks: { condition: [0, 1] },
   outputs: ["ys..."],
   attributes: { then_branch: graph(), else_branch: graph() },
   infer: ({ node, in: { condition }, attrs: { then_branch, else_branch }, inferBody }) => {
@@ -56,6 +57,7 @@ export const Loop = defineOp({
   type: "Loop",
   versions,
   inputs: ["count?", "condition?", "initial..."],
+  ranks: { count: [0, 1], condition: [0, 1] },
   outputs: ["ys..."],
   attributes: { body: graph() },
   infer: ({ node, in: { count, condition, initial }, attrs, inferBody }) => {

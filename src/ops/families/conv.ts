@@ -24,6 +24,7 @@ import { once } from "../kernels/once.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { requireRank } from "../kernels/require-rank.ts";
+import { requireShape } from "../kernels/require-shape.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
 import { stateShape } from "../kernels/shape-vector.ts";
 import { type TransposedAxis, transposedWindows } from "../kernels/transposed-window.ts";
@@ -38,7 +39,7 @@ export const Conv = defineOp({
   inputs: ["x", "w", "bias?"],
   outputs: ["y"],
   attributes: convolutionParams,
-  infer: ({ node, in: { x, w }, attrs }) => {
+  infer: ({ node, in: { x, w, bias }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     requireRank(node, "x", x, 3, Number.POSITIVE_INFINITY);
     requireRank(
@@ -49,7 +50,13 @@ export const Conv = defineOp({
       x.tensorType?.shape?.length ?? Number.POSITIVE_INFINITY,
     );
     const type = x.tensorType;
+    requireShape(node, "bias", bias, [w.tensorType?.shape?.[0]]);
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
+    const [, channels] = type.shape;
+    if (attrs.group < 1)
+      throw operatorErrors.E_BAD_ATTRIBUTE(node, "group", "at least 1", String(attrs.group));
+    const perGroup = typeof channels === "number" ? channels / attrs.group : undefined;
+    requireShape(node, "w", w, [undefined, perGroup, ...type.shape.slice(2).map(() => undefined)]);
     const spatial = type.shape.slice(2);
     const kernel = kernelOf(w, attrs.kernel_shape);
     const sizes =
@@ -101,7 +108,10 @@ export const ConvTranspose = defineOp({
       x.tensorType?.shape?.length ?? Number.POSITIVE_INFINITY,
     );
     const type = x.tensorType;
+    if (attrs.group < 1)
+      throw operatorErrors.E_BAD_ATTRIBUTE(node, "group", "at least 1", String(attrs.group));
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
+    requireShape(node, "w", w, [type.shape[1], ...type.shape.slice(1).map(() => undefined)]);
     const kernel = kernelOf(w, attrs.kernel_shape);
     const spatial = type.shape.slice(2);
     const sizes =

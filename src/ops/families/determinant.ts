@@ -18,6 +18,7 @@ export const Det = defineOp({
   type: "Det",
   versions: [11, 22],
   inputs: ["x"],
+  ranks: { x: [2] },
   outputs: ["y"],
   attributes: {},
   infer: ({ node, in: { x } }) => {

@@ -15,6 +15,7 @@ export const Dropout = defineOp({
   type: "Dropout",
   versions: [1, 6, 7, 10, 12, 13, 22],
   inputs: ["x", "ratio?", "training_mode?"],
+  ranks: { ratio: [0, 1], training_mode: [0, 1] },
   outputs: ["y", "mask?"],
   attributes: { seed: maybeInt() },
   infer: ({ in: { x } }) => [x.type, tensorType("bool", x.tensorType?.shape)],

@@ -12,6 +12,10 @@ export const EmbedLayerNormalization = defineOp({
     ...(["ids", "segments?", "words", "places", "segmentTable?"] as const),
     ...(["gamma", "beta", "mask?", "positions?"] as const),
   ],
+  ranks: {
+    ...{ ids: 2, segments: 2, words: 2, places: 2, segmentTable: 2 },
+    ...{ gamma: 1, beta: 1, mask: [1, 2], positions: 2 },
+  },
   outputs: ["y", "lengths?", "sum?"],
   // `mask_index_type` chooses a type of the lengths that no kernel has.
   attributes: { epsilon: float(1e-12), mask_index_type: int(0) },

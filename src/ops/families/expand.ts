@@ -16,6 +16,7 @@ export const Expand = defineOp({
   type: "Expand",
   versions: [8, 13],
   inputs: ["x", "shape"],
+  ranks: { shape: 1 },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x, shape } }) => {
@@ -35,6 +36,7 @@ export const Tile = defineOp({
   type: "Tile",
   versions: [1, 6, 13],
   inputs: ["x", "repeats"],
+  ranks: { repeats: 1 },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x, repeats } }) => {

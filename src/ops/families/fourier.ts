@@ -20,6 +20,7 @@ export const DFT = defineOp({
   type: "DFT",
   versions: [17, 20],
   inputs: ["x", "length?", "axis?"],
+  ranks: { x: [2], length: [0, 1], axis: [0, 1] },
   outputs: ["y"],
   attributes: { inverse: int(0), onesided: int(0) },
   infer: ({ node, in: operands, attrs }) => [inferTransform(node, operands, attrs)],
@@ -42,6 +43,7 @@ export const STFT = defineOp({
   type: "STFT",
   versions: [17],
   inputs: ["signal", "step", "window?", "length?"],
+  ranks: { signal: [2, 3], step: [0, 1], window: 1, length: [0, 1] },
   outputs: ["y"],
   attributes: { onesided: int(1) },
   infer: ({ in: { signal, step, window, length }, attrs: { onesided } }) => {

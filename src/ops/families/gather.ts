@@ -23,6 +23,7 @@ export const Gather = defineOp({
   type: "Gather",
   versions: [1, 11, 13],
   inputs: ["x", "indices"],
+  ranks: { x: [1] },
   outputs: ["y"],
   attributes: { axis: int(0) },
   infer: ({ node, in: { x, indices }, attrs: { axis } }) => [inferGather(node, x, indices, axis)],
@@ -45,6 +46,7 @@ export const GatherElements = defineOp({
   type: "GatherElements",
   versions: [11, 13],
   inputs: ["x", "indices"],
+  ranks: { x: [1], indices: [1] },
   outputs: ["y"],
   attributes: { axis: int(0) },
   infer: ({ in: { x, indices } }) => [
@@ -68,6 +70,7 @@ export const GatherND = defineOp({
   type: "GatherND",
   versions: [11, 12, 13],
   inputs: ["x", "indices"],
+  ranks: { x: [1], indices: [1] },
   outputs: ["y"],
   attributes: { batch_dims: int(0) },
   infer: ({ in: { x, indices }, attrs: { batch_dims: batchDims } }) => {

@@ -20,6 +20,7 @@ export const GridSample = defineOp({
   type: "GridSample",
   versions: [16, 20, 22],
   inputs: ["x", "grid"],
+  ranks: { x: [3], grid: [3] },
   outputs: ["y"],
   attributes: { align_corners: int(0), mode: text("linear"), padding_mode: text("zeros") },
   infer: ({ node, in: { x, grid }, attrs }) => {

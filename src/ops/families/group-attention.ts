@@ -16,6 +16,10 @@ export const GroupQueryAttention = defineOp({
     ...(["cosines?", "sines?", "positions?", "bias?", "sinks?"] as const),
     ...(["keyScale?", "valueScale?", "queryNorm?", "keyNorm?"] as const),
   ],
+  ranks: {
+    ...{ query: 3, key: 3, value: 3, pastKey: 4, pastValue: 4, lengths: [1, 2], total: [0, 1] },
+    ...{ cosines: 2, sines: 2, positions: 2, bias: 4 },
+  },
   outputs: ["y", "presentKey?", "presentValue?", "scores?"],
   attributes: {
     causal: int(1),

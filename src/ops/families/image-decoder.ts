@@ -10,6 +10,7 @@ export const ImageDecoder = defineOp({
   type: "ImageDecoder",
   versions: [20],
   inputs: ["bytes"],
+  ranks: { bytes: 1 },
   outputs: ["image"],
   attributes: { pixel_format: text("RGB") },
   infer: ({ node, attrs: { pixel_format } }) => {

@@ -7,6 +7,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { layerGradients } from "../kernels/layer-gradients.ts";
 import { axesFrom, axisOf } from "../kernels/reduction-axes.ts";
+import { requireBroadcastTo } from "../kernels/require-shape.ts";
 import { selectBeside } from "../kernels/select-along.ts";
 import { scaleAndShift, standardize } from "../kernels/standardize.ts";
 import { fromNumbers } from "../ndarray.ts";
@@ -17,10 +18,12 @@ export const LayerNormalization = defineOp({
   type: "LayerNormalization",
   versions: [17],
   inputs: ["x", "scale", "bias?"],
+  ranks: { x: [1] },
   outputs: ["y", "mean?", "inverse?"],
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
   // Before opset 17 the runtime's own LayerNormalization, of the same meaning, lets the scale have another type.
-  infer: ({ node, in: { x, scale }, attrs }) => {
+  infer: ({ node, in: { x, scale, bias }, attrs }) => {
+    requireBroadcastTo(node, "bias", bias, x.tensorType?.shape);
     const statistics = inferStatistics(node, x, attrs.axis, stashType(attrs.stash_type));
     return [inferScaled(node, x, scale, attrs.axis), statistics, statistics];
   },
@@ -51,6 +54,7 @@ export const RMSNormalization = defineOp({
   type: "RMSNormalization",
   versions: [23],
   inputs: ["x", "scale"],
+  ranks: { x: [1] },
   outputs: ["y"],
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
   infer: ({ node, in: { x, scale }, attrs }) => [inferScaled(node, x, scale, attrs.axis)],
@@ -71,6 +75,7 @@ export const SimplifiedLayerNormalization = defineOp({
   type: "SimplifiedLayerNormalization",
   versions: [1],
   inputs: ["x", "scale"],
+  ranks: { x: [1] },
   outputs: ["y", "inverse?"],
   attributes: { axis: int(-1), epsilon: float(1e-5), stash_type: int(1) },
   infer: ({ node, in: { x, scale }, attrs }) => [
@@ -114,6 +119,7 @@ function inferStatistics(node: Node, x: Value, axis: number, dtype: DType): Infe
 function inferScaled(node: Node, x: Value, scale: Value, axis: number): Inferred {
   const shape = x.tensorType?.shape;
   if (shape !== undefined) axisOf(node, axis, shape.length);
+  requireBroadcastTo(node, "scale", scale, shape);
   const dtype = scale.tensorType?.dtype ?? x.tensorType?.dtype;
   return dtype === undefined ? undefined : tensorType(dtype, shape);
 }

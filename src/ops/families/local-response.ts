@@ -10,6 +10,7 @@ export const LRN = defineOp({
   type: "LRN",
   versions: [1, 13],
   inputs: ["x"],
+  ranks: { x: [2] },
   outputs: ["y"],
   attributes: { alpha: float(1e-4), beta: float(0.75), bias: float(1), size: int(1) },
   infer: ({ in: { x } }) => [x.type],

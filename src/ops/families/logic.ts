@@ -36,7 +36,7 @@ function defineLogic(type: string, combine: (x: number, y: number) => number, de
     outputs: ["z"],
     attributes: {},
     select: selectElements,
-    infer: ({ in: { x, y } }) => [inferBroadcast([x, y], "bool", onContent)],
+    infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], "bool", onContent)],
     evaluate: ({ in: { x, y }, exact }) => [mapPair(x, y, { numbers: combine }, { exact })],
     precision: "exact",
     gradient: truth,

@@ -19,6 +19,7 @@ export const LpPool = defineOp({
   type: "LpPool",
   versions: [1, 2, 11, 18, 22],
   inputs: ["x"],
+  ranks: { x: [3] },
   outputs: ["y"],
   attributes: { ...poolParams, p: int(2) },
   infer: ({ node, in: { x }, attrs }) => {
@@ -46,6 +47,7 @@ export const GlobalLpPool = defineOp({
   type: "GlobalLpPool",
   versions: [1, 2, 22],
   inputs: ["x"],
+  ranks: { x: [3] },
   outputs: ["y"],
   attributes: { p: int(2) },
   infer: ({ node, in: { x }, attrs: { p } }) => {

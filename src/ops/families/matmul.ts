@@ -11,7 +11,7 @@ import { multiplyMatrices } from "../kernels/matmul.ts";
 import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
 import { permuteAxes } from "../kernels/rearrange.ts";
-import { requireRank } from "../kernels/require-rank.ts";
+import { requireBroadcastTo, requireShape } from "../kernels/require-shape.ts";
 import { rebuild } from "../kernels/select-along.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float, int } from "../params.ts";
@@ -23,9 +23,9 @@ export const MatMul = defineOp({
   inputs: ["a", "b"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { a, b } }) => {
+  infer: ({ node, in: { a, b } }) => {
     const type = a.tensorType ?? b.tensorType;
-    return [type && tensorType(type.dtype, productShape(a.tensorType?.shape, b.tensorType?.shape))];
+    return [type && tensorType(type.dtype, productShape(node, a.tensorType?.shape, b.tensorType?.shape))];
   },
   evaluate: ({ in: { a, b }, exact }) => [multiplyMatrices(a, b, exact)],
   precision: "low",
@@ -41,14 +41,16 @@ export const Gemm = defineOp({
   type: "Gemm",
   versions: [1, 6, 7, 9, 11, 13],
   inputs: ["a", "b", "c?"],
+  ranks: { a: 2, b: 2, c: [0, 2] },
   outputs: ["y"],
   attributes: { alpha: float(1), beta: float(1), transA: int(0), transB: int(0) },
-  infer: ({ node, in: { a, b }, attrs: { transA, transB } }) => {
-    requireRank(node, "a", a, 2);
-    requireRank(node, "b", b, 2);
+  infer: ({ node, in: { a, b, c }, attrs: { transA, transB } }) => {
     const type = a.tensorType ?? b.tensorType;
+    const inner = a.tensorType?.shape?.[transA === 0 ? 1 : 0];
+    requireShape(node, "b", b, transB === 0 ? [inner, undefined] : [undefined, inner]);
     const rows = a.tensorType?.shape?.[transA === 0 ? 0 : 1] ?? unknownDim();
     const columns = b.tensorType?.shape?.[transB === 0 ? 1 : 0] ?? unknownDim();
+    requireBroadcastTo(node, "c", c, [rows, columns]);
     return [type && tensorType(type.dtype, [rows, columns])];
   },
   evaluate: ({ in: { a, b, c }, attrs: { alpha, beta, transA, transB }, exact }) => {

@@ -14,6 +14,7 @@ export const MaxRoiPool = defineOp({
   type: "MaxRoiPool",
   versions: [1, 22],
   inputs: ["x", "rois"],
+  ranks: { x: 4, rois: 2 },
   outputs: ["y"],
   attributes: { pooled_shape: ints(), spatial_scale: float(1) },
   infer: ({ node, in: { x, rois }, attrs }) => {

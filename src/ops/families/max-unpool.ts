@@ -21,6 +21,7 @@ export const MaxUnpool = defineOp({
   type: "MaxUnpool",
   versions: [9, 11, 22],
   inputs: ["x", "indices", "shape?"],
+  ranks: { x: [3], indices: [3], shape: 1 },
   outputs: ["y"],
   attributes: { kernel_shape: ints(), pads: ints(), strides: ints() },
   infer: ({ node, in: { x, shape }, attrs }) => {

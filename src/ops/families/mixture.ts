@@ -24,6 +24,7 @@ export const MoE = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["x", "router", "fc1", "bias1?", "fc2", "bias2?", "fc3?", "bias3?"],
+  ranks: { x: [2, 3], router: 2, fc1: 3, bias1: 2, fc2: 3, bias2: 2, fc3: 3, bias3: 2 },
   outputs: ["y"],
   attributes: {
     activation_alpha: float(1),

@@ -31,6 +31,7 @@ export const MultiHeadAttention = defineOp({
     ...(["query", "key?", "value?", "biases?", "mask?", "bias?", "pastKey?", "pastValue?"] as const),
     ...(["pastLength?", "beams?"] as const),
   ],
+  ranks: { query: [3, 5], key: [3, 5], value: [3, 4], biases: 1, bias: 4, pastKey: 4, pastValue: 4 },
   outputs: ["y", "presentKey?", "presentValue?", "scores?"],
   attributes: {
     mask_filter_value: float(-10000),

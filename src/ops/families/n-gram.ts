@@ -8,6 +8,7 @@ export const NGramRepeatBlock = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["ids", "scores"],
+  ranks: { ids: 2, scores: 2 },
   outputs: ["y"],
   attributes: { ngram_size: int(1) },
   infer: ({ in: { scores } }) => [scores.type],

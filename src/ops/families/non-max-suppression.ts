@@ -13,6 +13,7 @@ export const NonMaxSuppression = defineOp({
   type: "NonMaxSuppression",
   versions: [10, 11],
   inputs: ["boxes", "scores", "most?", "overlap?", "least?"],
+  ranks: { boxes: 3, scores: 3, most: [0, 1], overlap: [0, 1], least: [0, 1] },
   outputs: ["selected"],
   attributes: { center_point_box: int(0) },
   infer: () => [tensorType("int64", [unknownDim(), 3])],

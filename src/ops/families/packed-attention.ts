@@ -21,6 +21,7 @@ export const RemovePadding = defineOp({
   domain,
   versions,
   inputs: ["x", "counts"],
+  ranks: { x: 3, counts: 1 },
   outputs: ["y", "offsets", "ends", "longest"],
   attributes: {},
   infer: ({ in: { x } }) => {
@@ -60,6 +61,7 @@ export const RestorePadding = defineOp({
   domain,
   versions,
   inputs: ["x", "offsets"],
+  ranks: { x: 2, offsets: 2 },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x, offsets } }) => {
@@ -77,6 +79,7 @@ export const PackedAttention = defineOp({
   domain,
   versions,
   inputs: ["x", "weights", "biases", "offsets", "ends", "bias?"],
+  ranks: { x: 2, weights: 2, biases: 1, offsets: 2, ends: 1, bias: 4 },
   outputs: ["y"],
   attributes: { num_heads: int(0), qkv_hidden_sizes: ints(), scale: float(0) },
   infer: ({ in: { x, weights }, attrs: { qkv_hidden_sizes: sizes } }) => {
@@ -104,6 +107,7 @@ export const PackedMultiHeadAttention = defineOp({
   domain,
   versions,
   inputs: ["query", "key?", "value?", "biases?", "offsets", "ends", "bias?"],
+  ranks: { query: [2, 4], biases: 1, offsets: 2, ends: 1, bias: 4 },
   outputs: ["y"],
   attributes: { mask_filter_value: float(-10000), num_heads: int(0), scale: float(0) },
   infer: ({ in: { query, value } }) => {

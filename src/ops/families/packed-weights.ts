@@ -45,6 +45,7 @@ export const MatMulNBits = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["a", "packed", "scales", "zeros?", "groups?", "bias?"],
+  ranks: { a: [1], groups: 1, bias: 1 },
   outputs: ["y"],
   attributes: blockParams,
   infer: ({ node, in: { a }, attrs }) => {
@@ -92,6 +93,7 @@ export const MatMulBnb4 = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["a", "packed", "absmax"],
+  ranks: { a: [1], packed: 1, absmax: 1 },
   outputs: ["y"],
   attributes: {
     K: int(0),

@@ -23,6 +23,7 @@ export const Pad = defineOp({
   type: "Pad",
   versions: [1, 2, 11, 13, 18, 19, 21, 23, 24, 25],
   inputs: ["x", "pads", "value?", "axes?"],
+  ranks: { pads: 1, value: [0, 1], axes: 1 },
   outputs: ["y"],
   attributes: { mode: text("constant") },
   infer: ({ node, in: { x, pads, axes }, attrs: { mode } }) => {

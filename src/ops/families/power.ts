@@ -21,7 +21,7 @@ export const Pow = defineOp({
   outputs: ["y"],
   attributes: {},
   select: selectElements,
-  infer: ({ in: { x, exponent } }) => [inferBroadcast([x, exponent], undefined, powerOfDims)],
+  infer: ({ node, in: { x, exponent } }) => [inferBroadcast(node, [x, exponent], undefined, powerOfDims)],
   evaluate: ({ in: { x, exponent }, exact }) => [evaluatePower(x, exponent, exact)],
   precision: "full",
   gradient: ({ in: { x, exponent }, out: { y }, grad: { y: g }, b }) => ({
@@ -52,8 +52,8 @@ export const Mod = defineOp({
       replaceNode(node, [b.where(apart, b.add(rest, y), rest)]);
     },
   },
-  infer: ({ in: { x, y }, attrs: { fmod } }) => [
-    inferBroadcast([x, y], undefined, fmod === 0 ? modDims : undefined),
+  infer: ({ node, in: { x, y }, attrs: { fmod } }) => [
+    inferBroadcast(node, [x, y], undefined, fmod === 0 ? modDims : undefined),
   ],
   // fmod = 0 has the sign of the divisor (Python's %), fmod = 1 that of the dividend (C).
   evaluate: ({ in: { x, y }, attrs: { fmod }, exact }) => [

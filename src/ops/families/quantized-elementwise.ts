@@ -28,7 +28,7 @@ function defineBinary(type: string, apply: (b: OpBuilder, x: Value, y: Value) =>
     inputs: ["a", "aScale", "aZero?", "b", "bScale", "bZero?", "cScale", "cZero?"],
     outputs: ["c"],
     attributes: {},
-    infer: ({ in: { a, b } }) => [inferBroadcast([a, b])],
+    infer: ({ node, in: { a, b } }) => [inferBroadcast(node, [a, b])],
     evaluate: byExpansion,
     precision: "exact",
     gradient: {
@@ -167,7 +167,7 @@ export const QLinearWhere = defineOp({
   inputs: ["condition", "x", "xScale", "xZero", "y", "yScale", "yZero", "zScale", "zZero"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { condition, x, y } }) => [inferBroadcast([x, condition, y])],
+  infer: ({ node, in: { condition, x, y } }) => [inferBroadcast(node, [x, condition, y])],
   evaluate: byExpansion,
   precision: "exact",
   gradient: {

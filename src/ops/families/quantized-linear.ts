@@ -36,7 +36,9 @@ export const MatMulInteger = defineOp({
   inputs: ["a", "b", "aZero?", "bZero?"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { a, b } }) => [tensorType("int32", productShape(a.tensorType?.shape, b.tensorType?.shape))],
+  infer: ({ node, in: { a, b } }) => [
+    tensorType("int32", productShape(node, a.tensorType?.shape, b.tensorType?.shape)),
+  ],
   evaluate: ({ in: { a, b, aZero, bZero }, exact }) => {
     const product = multiplyMatrices(shifted(a, aZero, "rows"), shifted(b, bZero, "columns"), true);
     return [wholeNumbers(product.shape, product.numbers, exact)];
@@ -63,9 +65,9 @@ export const QLinearMatMul = defineOp({
   inputs: ["a", "aScale", "aZero", "b", "bScale", "bZero", "yScale", "yZero"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { a, b, yZero } }) => {
+  infer: ({ node, in: { a, b, yZero } }) => {
     const dtype = yZero.tensorType?.dtype ?? a.tensorType?.dtype;
-    return [dtype && tensorType(dtype, productShape(a.tensorType?.shape, b.tensorType?.shape))];
+    return [dtype && tensorType(dtype, productShape(node, a.tensorType?.shape, b.tensorType?.shape))];
   },
   evaluate: ({ in: { a, aScale, aZero, b, bScale, bZero, yScale, yZero }, exact }) => {
     const left = scaled(shifted(a, aZero, "rows"), aScale, "rows");

@@ -37,8 +37,8 @@ export const DynamicQuantizeMatMul = defineOp({
   inputs: ["a", "b", "bScale", "bZero?", "bias?"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { a, b } }) => [
-    tensorType("float32", productShape(a.tensorType?.shape, b.tensorType?.shape)),
+  infer: ({ node, in: { a, b } }) => [
+    tensorType("float32", productShape(node, a.tensorType?.shape, b.tensorType?.shape)),
   ],
   evaluate: ({ in: { a, b, bScale, bZero, bias }, exact }) => {
     const { scale, zero } = dynamicScale(convertElements(a, "float64").numbers, exact);
@@ -69,9 +69,9 @@ export const MatMulIntegerToFloat = defineOp({
   inputs: ["a", "b", "aScale", "bScale", "aZero?", "bZero?", "bias?"],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { a, b, aScale } }) => {
+  infer: ({ node, in: { a, b, aScale } }) => {
     const dtype = aScale.tensorType?.dtype;
-    return [dtype && tensorType(dtype, productShape(a.tensorType?.shape, b.tensorType?.shape))];
+    return [dtype && tensorType(dtype, productShape(node, a.tensorType?.shape, b.tensorType?.shape))];
   },
   evaluate: ({ in: { a, b, aScale, bScale, aZero, bZero, bias }, exact }) => {
     const left = scaled(shifted(a, aZero, "rows"), aScale, "rows");
@@ -104,6 +104,7 @@ export const QGemm = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["a", "aScale", "aZero", "b", "bScale", "bZero", "c?", "yScale?", "yZero?"],
+  ranks: { a: 2, b: 2 },
   outputs: ["y"],
   attributes: { alpha: float(1), transA: int(0), transB: int(0) },
   infer: ({ in: { a, b, aScale, yZero }, attrs: { transA, transB } }) => {

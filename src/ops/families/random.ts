@@ -69,6 +69,7 @@ export const Multinomial = defineOp({
   type: "Multinomial",
   versions: [7, 22],
   inputs: ["x"],
+  ranks: { x: 2 },
   outputs: ["y"],
   attributes: { dtype: int(6), sample_size: int(1), seed: float(0) },
   infer: ({ in: { x }, attrs }) => {

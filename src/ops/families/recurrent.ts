@@ -1,4 +1,5 @@
 /** RNN, GRU and LSTM: networks that read a sequence step by step. */
+import { type Dim, mulDims } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -6,7 +7,9 @@ import { defineOp } from "../define.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { expandRecurrent, inferRecurrent, type RecurrentOptions } from "../kernels/recurrent.ts";
 import { type Cell, gatedCell, memoryCell, plainCell } from "../kernels/recurrent-cell.ts";
+import { requireShape } from "../kernels/require-shape.ts";
 import { floats, int, maybeFloat, maybeInt, text, texts } from "../params.ts";
+import type { Inferred } from "../record.ts";
 
 const common = {
   activations: texts(),
@@ -22,9 +25,10 @@ export const RNN = defineOp({
   type: "RNN",
   versions: [1, 7, 14, 22],
   inputs: ["x", "w", "r", "b?", "lengths?", "h?"],
+  ranks: { x: 3, w: 3, r: 3, b: 2, lengths: 1, h: 3 },
   outputs: ["y?", "yh?"],
   attributes: common,
-  infer: ({ node, in: { x, r }, attrs }) => inferRecurrent(node, { x, r }, complete(attrs), 1),
+  infer: ({ node, in: operands, attrs }) => infer(node, operands, complete(attrs), { gates: 1, states: 1 }),
   evaluate: byExpansion,
   precision: "low",
   gradient: {
@@ -38,9 +42,10 @@ export const GRU = defineOp({
   type: "GRU",
   versions: [1, 3, 7, 14, 22],
   inputs: ["x", "w", "r", "b?", "lengths?", "h?"],
+  ranks: { x: 3, w: 3, r: 3, b: 2, lengths: 1, h: 3 },
   outputs: ["y?", "yh?"],
   attributes: { ...common, linear_before_reset: int(0) },
-  infer: ({ node, in: { x, r }, attrs }) => inferRecurrent(node, { x, r }, complete(attrs), 1),
+  infer: ({ node, in: operands, attrs }) => infer(node, operands, complete(attrs), { gates: 3, states: 1 }),
   evaluate: byExpansion,
   precision: "low",
   gradient: {
@@ -54,9 +59,10 @@ export const LSTM = defineOp({
   type: "LSTM",
   versions: [1, 7, 14, 22],
   inputs: ["x", "w", "r", "b?", "lengths?", "h?", "c?", "p?"],
+  ranks: { x: 3, w: 3, r: 3, b: 2, lengths: 1, h: 3, c: 3, p: 2 },
   outputs: ["y?", "yh?", "yc?"],
   attributes: { ...common, input_forget: int(0) },
-  infer: ({ node, in: { x, r }, attrs }) => inferRecurrent(node, { x, r }, complete(attrs), 2),
+  infer: ({ node, in: operands, attrs }) => infer(node, operands, complete(attrs), { gates: 4, states: 2 }),
   evaluate: byExpansion,
   precision: "low",
   gradient: {
@@ -83,6 +89,30 @@ function complete(
   attrs: Omit<RecurrentOptions, "linear_before_reset" | "input_forget"> & Partial<RecurrentOptions>,
 ): RecurrentOptions {
   return { linear_before_reset: 0, input_forget: 0, ...attrs };
+}
+
+/** Types of the results, once the operands are known to fit each other. */
+function infer(
+  node: Node,
+  { x, w, r, b, lengths, h, c, p }: Operands,
+  options: RecurrentOptions,
+  { gates, states }: { readonly gates: number; readonly states: number },
+): Inferred[] {
+  const results = inferRecurrent(node, { x, r }, options, states);
+  const state =
+    results[1] !== undefined && "kind" in results[1] && results[1].kind === "tensor" ? results[1] : undefined;
+  const [first, second] = state?.shape ?? [];
+  const [directions, batch] = options.layout === 0 ? [first, second] : [second, first];
+  const hidden = state?.shape?.[2];
+  const times = (count: number): Dim | undefined => hidden && mulDims(hidden, count);
+  requireShape(node, "w", w, [directions, times(gates), x.tensorType?.shape?.[2]]);
+  requireShape(node, "r", r, [directions, times(gates), hidden]);
+  requireShape(node, "b", b, [directions, times(2 * gates)]);
+  requireShape(node, "lengths", lengths, [batch]);
+  requireShape(node, "h", h, state?.shape);
+  requireShape(node, "c", c, state?.shape);
+  requireShape(node, "p", p, [directions, times(3)]);
+  return results;
 }
 
 function expand(

@@ -34,6 +34,7 @@ export const Reshape = defineOp({
   type: "Reshape",
   versions: [1, 5, 13, 14, 19, 21, 23, 24, 25],
   inputs: ["x", "shape"],
+  ranks: { shape: 1 },
   outputs: ["y"],
   attributes: { allowzero: int(0) },
   infer: ({ in: { x, shape }, attrs: { allowzero } }) => {
@@ -84,6 +85,7 @@ export const Squeeze = defineOp({
   type: "Squeeze",
   versions: [1, 11, 13, 21, 23, 24, 25],
   inputs: ["x", "axes?"],
+  ranks: { axes: [0, 1] },
   outputs: ["y"],
   attributes: {},
   infer: ({ node, in: { x, axes } }) => [inferView(x, squeezedShape(node, x, axes))],
@@ -110,6 +112,7 @@ export const Unsqueeze = defineOp({
   type: "Unsqueeze",
   versions: [1, 11, 13, 21, 23, 24, 25],
   inputs: ["x", "axes"],
+  ranks: { axes: [0, 1] },
   outputs: ["y"],
   attributes: {},
   infer: ({ node, in: { x, axes } }) => [inferView(x, unsqueezedShape(node, x, axes))],

@@ -30,6 +30,7 @@ export const Resize = defineOp({
   type: "Resize",
   versions: [10, 11, 13, 18, 19],
   inputs: ["x", "roi?", "scales?", "sizes?"],
+  ranks: { x: [1], roi: 1, scales: 1, sizes: 1 },
   outputs: ["y"],
   attributes: {
     antialias: int(0),
@@ -88,6 +89,7 @@ export const Upsample = defineOp({
   type: "Upsample",
   versions: [1, 7, 9, 10],
   inputs: ["x", "scales"],
+  ranks: { x: [1], scales: 1 },
   outputs: ["y"],
   attributes: { mode: text("nearest") },
   infer: ({ node, in: { x, scales }, attrs }) => {

@@ -16,6 +16,7 @@ export const RoiAlign = defineOp({
   type: "RoiAlign",
   versions: [10, 16, 22],
   inputs: ["x", "rois", "images"],
+  ranks: { x: 4, rois: 2, images: 1 },
   outputs: ["y"],
   attributes: {
     coordinate_transformation_mode: text("half_pixel"),

@@ -10,6 +10,7 @@ export const RotaryEmbedding = defineOp({
   type: "RotaryEmbedding",
   versions: [23],
   inputs: ["x", "cosines", "sines", "positions?"],
+  ranks: { x: [3, 4], cosines: [2, 3], sines: [2, 3], positions: 2 },
   outputs: ["y"],
   attributes: { num_heads: int(0), rotary_embedding_dim: int(0), interleaved: int(0) },
   infer: ({ in: { x } }) => [x.type],

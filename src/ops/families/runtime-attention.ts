@@ -10,6 +10,7 @@ export const RuntimeAttention = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["x", "weights", "biases?", "mask?", "past?", "bias?", "pastLength?"],
+  ranks: { x: 3, weights: 2, biases: 1, past: 5, bias: 4 },
   outputs: ["y", "present?"],
   attributes: {
     do_rotary: int(0),

@@ -30,7 +30,7 @@ function defineProduct(type: string, conjugate: boolean): Op {
     inputs: ["x", "y"],
     outputs: ["z"],
     attributes: {},
-    infer: ({ in: { x, y } }) => [inferBroadcast([x, y])],
+    infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y])],
     evaluate: byExpansion,
     precision: "follow",
     gradient: {
@@ -60,6 +60,7 @@ export const Rfft = defineOp({
   domain,
   versions,
   inputs: ["x"],
+  ranks: { x: [1] },
   outputs: ["y"],
   attributes: signal,
   infer: ({ in: { x } }) => {
@@ -90,6 +91,7 @@ export const Irfft = defineOp({
   domain,
   versions,
   inputs: ["x"],
+  ranks: { x: [2] },
   outputs: ["y"],
   attributes: signal,
   infer: ({ in: { x } }) => {

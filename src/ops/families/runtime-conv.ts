@@ -112,6 +112,7 @@ export const NhwcMaxPool = defineOp({
   domain,
   versions,
   inputs: ["x"],
+  ranks: { x: [3] },
   outputs: ["y"],
   attributes: poolParams,
   infer: ({ node, in: { x }, attrs }) => {

@@ -30,6 +30,7 @@ export const GroupNorm = defineOp({
   domain,
   versions,
   inputs: ["x", "gamma", "beta"],
+  ranks: { x: 4, gamma: 1, beta: 1 },
   outputs: ["y"],
   attributes,
   infer: ({ node, in: { x }, attrs }) => {
@@ -50,6 +51,7 @@ export const SkipGroupNorm = defineOp({
   domain,
   versions,
   inputs: ["x", "gamma", "beta", "skip", "bias?"],
+  ranks: { x: 4, gamma: 1, beta: 1, skip: [2, 4], bias: 1 },
   outputs: ["y", "sum?"],
   attributes,
   infer: ({ node, in: { x }, attrs }) => {

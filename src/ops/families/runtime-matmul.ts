@@ -33,7 +33,7 @@ export const FusedMatMul = defineOp({
   inputs: ["a", "b"],
   outputs: ["y"],
   attributes: { alpha: float(1), ...transpositions, ...batches },
-  infer: ({ in: { a, b }, attrs }) => [inferFused(a, b, attrs)],
+  infer: ({ node, in: { a, b }, attrs }) => [inferFused(node, a, b, attrs)],
   evaluate: byExpansion,
   precision: "low",
   cost: {
@@ -51,7 +51,9 @@ export const TransposeMatMul = defineOp({
   inputs: ["a", "b"],
   outputs: ["y"],
   attributes: { alpha: float(1), ...transpositions },
-  infer: ({ in: { a, b }, attrs }) => [inferFused(a, b, { ...attrs, transBatchA: 0, transBatchB: 0 })],
+  infer: ({ node, in: { a, b }, attrs }) => [
+    inferFused(node, a, b, { ...attrs, transBatchA: 0, transBatchB: 0 }),
+  ],
   evaluate: byExpansion,
   precision: "low",
   cost: { flops: ({ in: { a }, out: { y }, attrs: { transA } }) => matmulFlops(a, y, transA !== 0) },
@@ -76,7 +78,7 @@ export const FusedMatMulActivation = defineOp({
     ...activationParams,
     activation_axis: int(-1),
   },
-  infer: ({ in: { a, b }, attrs }) => [inferFused(a, b, attrs)],
+  infer: ({ node, in: { a, b }, attrs }) => [inferFused(node, a, b, attrs)],
   evaluate: byExpansion,
   precision: "low",
   cost: {
@@ -98,6 +100,7 @@ export const FusedGemm = defineOp({
   domain,
   versions,
   inputs: ["a", "b", "c?"],
+  ranks: { a: 2, b: 2 },
   outputs: ["y"],
   attributes: { alpha: float(1), beta: float(1), ...transpositions, ...activationParams },
   infer: ({ in: { a, b }, attrs: { transA, transB } }) => {
@@ -132,11 +135,12 @@ export const GemmFastGelu = defineOp({
   domain,
   versions,
   inputs: ["x", "w", "bias?"],
+  ranks: { w: 2, bias: 1 },
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { x, w } }) => {
+  infer: ({ node, in: { x, w } }) => {
     const type = x.tensorType;
-    return [type && tensorType(type.dtype, productShape(type.shape, w.tensorType?.shape))];
+    return [type && tensorType(type.dtype, productShape(node, type.shape, w.tensorType?.shape))];
   },
   evaluate: byExpansion,
   precision: "low",
@@ -157,13 +161,13 @@ interface Transpositions {
   readonly transBatchB: number;
 }
 
-function inferFused(a: Value, b: Value, attrs: Transpositions): Inferred {
+function inferFused(node: Node, a: Value, b: Value, attrs: Transpositions): Inferred {
   const type = a.tensorType ?? b.tensorType;
   const [left, right] = [a.tensorType?.shape, b.tensorType?.shape].map((shape, index) => {
     const perm = shape && fusedPerm(shape.length, ...sideOf(attrs, index));
     return perm?.map((axis): Dim => shape?.[axis] ?? unknownDim());
   });
-  return type && tensorType(type.dtype, productShape(left, right));
+  return type && tensorType(type.dtype, productShape(node, left, right));
 }
 
 function fusedFlops(a: Value, y: Value, attrs: Transpositions): Dim {

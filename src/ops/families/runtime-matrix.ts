@@ -13,6 +13,7 @@ export const Inverse = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["x"],
+  ranks: { x: [2] },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x } }) => [x.type],
@@ -71,6 +72,7 @@ export const CDist = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["x", "y"],
+  ranks: { x: 2, y: 2 },
   outputs: ["z"],
   attributes: { metric: text("sqeuclidean") },
   infer: ({ in: { x, y } }) => {

@@ -20,6 +20,7 @@ export const RuntimeTrilu = defineOp({
   domain,
   versions,
   inputs: ["x", "k?"],
+  ranks: { x: [2], k: [0, 1] },
   outputs: ["y"],
   attributes: { upper: int(1) },
   infer: ({ in: { x } }) => [x.type],
@@ -39,6 +40,7 @@ export const ExpandDims = defineOp({
   domain,
   versions,
   inputs: ["x", "axis"],
+  ranks: { axis: [0, 1] },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x, axis } }) => {
@@ -123,6 +125,7 @@ export const RuntimeRange = defineOp({
   domain,
   versions,
   inputs: ["start", "limit", "step?"],
+  ranks: { start: [0, 1], limit: [0, 1], step: [0, 1] },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { start, limit, step } }) => {
@@ -149,6 +152,7 @@ export const CropAndResize = defineOp({
   domain,
   versions,
   inputs: ["x", "boxes", "images", "size"],
+  ranks: { x: 4, boxes: 2, images: 1, size: 1 },
   outputs: ["y"],
   attributes: { extrapolation_value: float(0), mode: text("bilinear") },
   infer: ({ in: { x, boxes, size } }) => {

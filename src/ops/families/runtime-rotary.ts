@@ -14,6 +14,7 @@ export const RuntimeRotaryEmbedding = defineOp({
   domain: "com.microsoft",
   versions: [1],
   inputs: ["x", "positions", "cosines", "sines"],
+  ranks: { x: [3, 4], positions: [1, 2], cosines: 2, sines: 2 },
   outputs: ["y"],
   // No kernel reads `scale`; ragged batches are computed like others.
   attributes: {

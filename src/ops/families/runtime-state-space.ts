@@ -19,6 +19,7 @@ export const RuntimeCausalConvWithState = defineOp({
   domain,
   versions,
   inputs: ["x", "w", "bias?", "past?"],
+  ranks: { x: 3, w: 3, bias: 1, past: 3 },
   outputs: ["y", "present"],
   attributes: {
     activation: text("none"),

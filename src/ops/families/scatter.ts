@@ -23,6 +23,7 @@ export const ScatterElements = defineOp({
   type: "ScatterElements",
   versions: [11, 13, 16, 18],
   inputs: ["x", "indices", "updates"],
+  ranks: { x: [1], indices: [1], updates: [1] },
   outputs: ["y"],
   attributes: { axis: int(0), reduction: text("none") },
   infer: ({ node, in: { x }, attrs: { axis, reduction } }) => {
@@ -54,6 +55,7 @@ export const ScatterND = defineOp({
   type: "ScatterND",
   versions: [11, 13, 16, 18],
   inputs: ["x", "indices", "updates"],
+  ranks: { x: [1], indices: [1] },
   outputs: ["y"],
   attributes: { reduction: text("none") },
   infer: ({ node, in: { x }, attrs: { reduction } }) => {
@@ -82,6 +84,7 @@ export const Scatter = defineOp({
   type: "Scatter",
   versions: [9, 11],
   inputs: ["x", "indices", "updates"],
+  ranks: { x: [1], indices: [1], updates: [1] },
   outputs: ["y"],
   attributes: { axis: int(0) },
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferScattered(node, x, axis)],

@@ -22,6 +22,7 @@ export const OneHot = defineOp({
   versions: [9, 11, 28],
   downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["indices", "depth", "values"],
+  ranks: { depth: [0, 1], values: 1 },
   outputs: ["y"],
   attributes: { axis: int(-1) },
   infer: ({ node, in: { indices, depth, values }, attrs: { axis } }) => {
@@ -83,6 +84,7 @@ export const Compress = defineOp({
   versions: [9, 11, 28],
   downgrades: { 28: throughFloat32(["bfloat16"]) },
   inputs: ["x", "condition"],
+  ranks: { condition: 1 },
   outputs: ["y"],
   attributes: { axis: maybeInt() },
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferPicked(node, x, axis)],

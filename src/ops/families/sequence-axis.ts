@@ -45,6 +45,7 @@ export const SplitToSequence = defineOp({
   type: "SplitToSequence",
   versions: [11, 24],
   inputs: ["x", "split?"],
+  ranks: { x: [1], split: [0, 1] },
   outputs: ["sequence"],
   attributes: { axis: int(0), keepdims: int(1) },
   infer: ({ node, in: { x, split }, attrs: { axis, keepdims } }) => {

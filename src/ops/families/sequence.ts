@@ -60,6 +60,7 @@ export const SequenceAt = defineOp({
   type: "SequenceAt",
   versions: [11],
   inputs: ["sequence", "position"],
+  ranks: { position: [0, 1] },
   outputs: ["tensor"],
   attributes: {},
   infer: ({ in: { sequence } }) => [takenType(sequence)],
@@ -82,6 +83,7 @@ export const SequenceInsert = defineOp({
   type: "SequenceInsert",
   versions: [11],
   inputs: ["sequence", "tensor", "position?"],
+  ranks: { position: [0, 1] },
   outputs: ["output"],
   attributes: {},
   infer: ({ in: { sequence, tensor } }) => {
@@ -113,6 +115,7 @@ export const SequenceErase = defineOp({
   type: "SequenceErase",
   versions: [11],
   inputs: ["sequence", "position?"],
+  ranks: { position: [0, 1] },
   outputs: ["output"],
   attributes: {},
   infer: ({ in: { sequence } }) => [sequence.type],

@@ -1,4 +1,5 @@
 /** Normalizations of com.microsoft that add a residual first: SkipLayerNormalization, SkipSimplifiedLayerNormalization. */
+import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -7,6 +8,7 @@ import { rankOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { layerGradients } from "../kernels/layer-gradients.ts";
 import { once } from "../kernels/once.ts";
+import { requireBroadcastTo, requireShape } from "../kernels/require-shape.ts";
 import { type Standardized, scaleAndShift, standardize } from "../kernels/standardize.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float } from "../params.ts";
@@ -22,9 +24,10 @@ export const SkipLayerNormalization = defineOp({
   domain,
   versions,
   inputs: ["x", "skip", "gamma", "beta?", "bias?"],
+  ranks: { x: [2, 3], skip: [2, 3], gamma: 1, beta: 1, bias: 1 },
   outputs: ["y", "mean?", "inverse?", "sum?"],
   attributes,
-  infer: ({ in: { x } }) => inferSkip(x),
+  infer: ({ node, in: operands }) => inferSkip(node, operands),
   evaluate: ({ in: { x, skip, gamma, beta, bias }, attrs: { epsilon }, exact }) =>
     evaluateSkip([x, skip, bias], gamma, beta, { epsilon, centered: true, exact }),
   precision: "full",
@@ -51,9 +54,10 @@ export const SkipSimplifiedLayerNormalization = defineOp({
   domain,
   versions,
   inputs: ["x", "skip", "gamma", "bias?"],
+  ranks: { x: [2, 3], skip: [2, 3], gamma: 1, bias: 1 },
   outputs: ["y", "mean?", "inverse?", "sum?"],
   attributes,
-  infer: ({ in: { x } }) => inferSkip(x),
+  infer: ({ node, in: operands }) => inferSkip(node, operands),
   evaluate: ({ in: { x, skip, gamma, bias }, attrs: { epsilon }, exact }) =>
     evaluateSkip([x, skip, bias], gamma, undefined, { epsilon, centered: false, exact }),
   precision: "full",
@@ -70,8 +74,18 @@ export const SkipSimplifiedLayerNormalization = defineOp({
 });
 
 /** Result, statistics of each row, and the sum that was normalized. */
-function inferSkip(x: Value): Inferred[] {
+interface Operands {
+  readonly x: Value;
+  readonly skip: Value;
+  readonly gamma: Value;
+  readonly beta?: Value | undefined;
+  readonly bias?: Value | undefined;
+}
+
+function inferSkip(node: Node, { x, skip, ...vectors }: Operands): Inferred[] {
   const [type, shape] = [x.tensorType, x.tensorType?.shape];
+  requireBroadcastTo(node, "skip", skip, shape);
+  for (const [name, vector] of Object.entries(vectors)) requireShape(node, name, vector, shape?.slice(-1));
   const rows = shape?.map((dim, axis) => (axis === shape.length - 1 ? 1 : dim));
   const statistics = tensorType("float32", rows);
   return [type, statistics, statistics, type];

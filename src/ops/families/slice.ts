@@ -23,6 +23,7 @@ export const Slice = defineOp({
   type: "Slice",
   versions: [1, 10, 11, 13],
   inputs: ["x", "starts", "ends", "axes?", "steps?"],
+  ranks: { x: [1], starts: 1, ends: 1, axes: 1, steps: 1 },
   outputs: ["y"],
   attributes: {},
   infer: ({ node, in: { x, starts, ends, axes, steps } }) => [inferSlice(node, x, starts, ends, axes, steps)],
@@ -62,6 +63,7 @@ export const CenterCropPad = defineOp({
   type: "CenterCropPad",
   versions: [18],
   inputs: ["x", "shape"],
+  ranks: { x: [1], shape: 1 },
   outputs: ["y"],
   attributes: { axes: ints() },
   infer: ({ node, in: { x, shape }, attrs: { axes } }) => {

@@ -15,6 +15,7 @@ export const CausalConvWithState = defineOp({
   type: "CausalConvWithState",
   versions: [27],
   inputs: ["x", "w", "bias?", "past?"],
+  ranks: { x: 3, w: 3, bias: 1, past: 3 },
   outputs: ["y", "present"],
   attributes: { activation: text("none") },
   infer: ({ node, in: { x, w }, attrs: { activation } }) => {

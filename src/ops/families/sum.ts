@@ -13,7 +13,7 @@ export const Sum = defineOp({
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { xs } }) => [inferBroadcast(xs, undefined, addDims)],
+  infer: ({ node, in: { xs } }) => [inferBroadcast(node, xs, undefined, addDims)],
   evaluate: ({ in: { xs }, exact }) => [mapNumbers(addAll(xs), (sum) => sum, { exact })],
   precision: "follow",
   gradient: ({ grad: { y: g } }) => ({ xs: () => g }),
@@ -26,7 +26,7 @@ export const Mean = defineOp({
   inputs: ["xs..."],
   outputs: ["y"],
   attributes: {},
-  infer: ({ in: { xs } }) => [inferBroadcast(xs)],
+  infer: ({ node, in: { xs } }) => [inferBroadcast(node, xs)],
   evaluate: ({ in: { xs }, exact }) => [mapNumbers(addAll(xs), (sum) => sum / xs.length, { exact })],
   precision: "follow",
   gradient: ({ in: { xs }, grad: { y: g }, b }) => ({

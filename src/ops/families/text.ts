@@ -13,7 +13,7 @@ export const StringConcat = defineOp({
   inputs: ["x", "y"],
   outputs: ["z"],
   attributes: {},
-  infer: ({ in: { x, y } }) => [inferBroadcast([x, y])],
+  infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y])],
   evaluate: refuse("text is left to the runtime"),
   precision: "exact",
   gradient: noGradient,
@@ -36,6 +36,7 @@ export const StringNormalizer = defineOp({
   type: "StringNormalizer",
   versions: [10],
   inputs: ["x"],
+  ranks: { x: [1, 2] },
   outputs: ["y"],
   attributes: {
     case_change_action: text("NONE"),
@@ -74,6 +75,7 @@ export const TfIdfVectorizer = defineOp({
   type: "TfIdfVectorizer",
   versions: [9],
   inputs: ["x"],
+  ranks: { x: [1, 2] },
   outputs: ["y"],
   attributes: {
     max_gram_length: maybeInt(),

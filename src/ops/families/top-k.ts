@@ -16,6 +16,7 @@ export const TopK = defineOp({
   type: "TopK",
   versions: [1, 10, 11, 24],
   inputs: ["x", "k"],
+  ranks: { x: [1], k: [0, 1] },
   outputs: ["values", "indices?"],
   attributes: { axis: int(-1), largest: int(1), sorted: int(1) },
   infer: ({ node, in: { x, k }, attrs: { axis } }) => {

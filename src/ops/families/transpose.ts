@@ -1,8 +1,10 @@
 /** Operators that reorder axes: Transpose, DepthToSpace, SpaceToDepth. */
 import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { type Dim, floorDivDims, mulDims } from "../../ir/dim.ts";
+import type { Node } from "../../ir/node.ts";
 import type { Shape } from "../../ir/shape.ts";
-import { unknownShape } from "../../ir/shape.ts";
+import { mostAxes, unknownShape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -27,7 +29,16 @@ export const Transpose = defineOp({
   infer: ({ node, in: { x }, attrs: { perm } }) => {
     const type = x.tensorType;
     const from = type?.shape;
+    if (perm !== undefined && perm.length > mostAxes)
+      throw operatorErrors.E_BAD_ATTRIBUTE(node, "perm", `at most ${mostAxes} axes`, String(perm.length));
     if (from === undefined) return [type && tensorType(type.dtype, perm && unknownShape(perm.length))];
+    if (perm !== undefined && (perm.length !== from.length || new Set(perm).size !== perm.length))
+      throw operatorErrors.E_BAD_ATTRIBUTE(
+        node,
+        "perm",
+        `each of ${from.length} axes once`,
+        `[${perm.slice(0, 16)}]`,
+      );
     const shape = (perm ?? reversed(from.length)).map(
       (axis): Dim => from[axisOf(node, axis, from.length)] ?? 1,
     );
@@ -49,10 +60,12 @@ export const DepthToSpace = defineOp({
   type: "DepthToSpace",
   versions: [1, 11, 13, 28],
   inputs: ["x"],
+  ranks: { x: 4 },
   outputs: ["y"],
   attributes: { blocksize: int(1), mode: text("DCR") },
   infer: ({ node, in: { x }, attrs: { blocksize: size, mode } }) => {
     requireOneOf(node, "mode", mode, ["DCR", "CRD"]);
+    requireBlocks(node, size, x, [size * size, 1, 1]);
     return [
       mapImageShape(x, (n, c, h, w) => [n, floorDivDims(c, size * size), mulDims(h, size), mulDims(w, size)]),
     ];
@@ -77,6 +90,7 @@ export const SpaceToDepth = defineOp({
   type: "SpaceToDepth",
   versions: [1, 13, 28],
   inputs: ["x"],
+  ranks: { x: 4 },
   outputs: ["y"],
   attributes: { blocksize: int(1) },
   // Mode CRD of version 28 orders channels as c, row, column instead of row, column, c.
@@ -92,19 +106,23 @@ export const SpaceToDepth = defineOp({
         throw new InternalError("mode CRD needs a number of channels that the model says");
       const blocksize = node.int("blocksize", 1);
       const area = blocksize * blocksize;
+      if (channels * area > 2 ** 20) throw new InternalError(`mode CRD with ${channels * area} channels`);
       const y = b.op("SpaceToDepth", [x], { blocksize });
       const order = countUp(channels * area).map((to) => (to % area) * channels + Math.floor(to / area));
       replaceNode(node, [b.gather(y, b.ints(order), 1)]);
     },
   },
-  infer: ({ in: { x }, attrs: { blocksize: size } }) => [
-    mapImageShape(x, (n, c, h, w) => [
-      n,
-      mulDims(c, size * size),
-      floorDivDims(h, size),
-      floorDivDims(w, size),
-    ]),
-  ],
+  infer: ({ node, in: { x }, attrs: { blocksize: size } }) => {
+    requireBlocks(node, size, x, [1, size, size]);
+    return [
+      mapImageShape(x, (n, c, h, w) => [
+        n,
+        mulDims(c, size * size),
+        floorDivDims(h, size),
+        floorDivDims(w, size),
+      ]),
+    ];
+  },
   evaluate: ({ in: { x }, attrs: { blocksize: size } }) => [spaceToDepth(x, size)],
   precision: "follow",
   gradient: ({ in: { x }, attrs: { blocksize }, grad, b }) => ({
@@ -139,6 +157,15 @@ function crd(depth: number, size: number): [number[], number[]] {
     [depth, size, size],
     [0, 1, 4, 2, 5, 3],
   ];
+}
+
+/** Refuses blocks that channels, rows or columns do not divide into. */
+function requireBlocks(node: Node, size: number, x: Value, divisors: readonly number[]): void {
+  const [, ...sizes] = x.tensorType?.shape ?? [];
+  const fits = sizes.every((dim, at) => typeof dim !== "number" || dim % (divisors[at] ?? 1) === 0);
+  if (size >= 1 && fits) return;
+  const expected = "at least 1, and a divisor of what it divides";
+  throw operatorErrors.E_BAD_ATTRIBUTE(node, "blocksize", expected, `${size} for [${x.tensorType?.shape}]`);
 }
 
 function spaceToDepth(x: NDArray, size: number): NDArray {

@@ -19,13 +19,13 @@ export function contentOf(value: Value | undefined): readonly Dim[] | undefined 
 
 /**
  * The elements of a shape vector; those that nothing is known of are new unknowns. Undefined where the length
- * is not known.
+ * is not known, or more than any shape has.
  */
 export function dimsIn(vector: Value | undefined): readonly Dim[] | undefined {
   const content = contentOf(vector);
   if (content !== undefined) return content;
   const length = vector?.tensorType?.shape?.[0];
-  return typeof length === "number" ? unknownShape(length) : undefined;
+  return typeof length === "number" && length <= contentLimit ? unknownShape(length) : undefined;
 }
 
 /** A result with content, where there is any and the rank allows it. */

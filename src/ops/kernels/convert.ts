@@ -4,6 +4,7 @@ import { isSmallFloat, roundToSmallFloat } from "../../formats/small-floats.ts";
 import { type DType, isFloat } from "../../ir/dtype.ts";
 import { isComputable } from "../elements.ts";
 import { allocate, fromNumbers, NDArray } from "../ndarray.ts";
+import { parseFloat64, parseInteger, printElements } from "./number-text.ts";
 
 /**
  * Converts every element: floats round to nearest even, fractions are cut off towards zero, whole numbers
@@ -11,11 +12,13 @@ import { allocate, fromNumbers, NDArray } from "../ndarray.ts";
  *
  * @param exact keeps floats that become other floats unrounded.
  * @param saturate keeps what is too large for 8-bit floats at their largest number, instead of infinity or NaN.
- * @throws InternalError for types that the evaluator cannot hold, and to text.
+ * @throws InternalError for types that the evaluator cannot hold, and text that is no number.
  */
 export function convertElements(x: NDArray, dtype: DType, exact = false, saturate = true): NDArray {
   if (x.dtype === dtype) return x;
+  if (dtype === "string") return new NDArray(dtype, x.shape, printElements(x));
   if (!isComputable(dtype)) throw new InternalError(`conversion from ${x.dtype} to ${dtype}`);
+  if (x.dtype === "string") return convertElements(parseElements(x, dtype), dtype, exact, saturate);
   const { data } = x;
   if (dtype === "bool") {
     const flags = Float64Array.from({ length: x.size }, (_, i) => (Number(data[i]) === 0 ? 0 : 1));
@@ -37,6 +40,13 @@ export function convertElements(x: NDArray, dtype: DType, exact = false, saturat
     return new NDArray(dtype, x.shape, Float64Array.from(rounded));
   }
   return fromNumbers(dtype, x.shape, numbers, exact);
+}
+
+/** Texts as doubles where they become floats, as whole numbers where not. */
+function parseElements({ data, shape }: NDArray, dtype: DType): NDArray {
+  const texts = Array.from<number | bigint | string, string>(data, String);
+  if (isFloat(dtype)) return new NDArray("float64", shape, Float64Array.from(texts, parseFloat64));
+  return new NDArray("int64", shape, BigInt64Array.from(texts, parseInteger));
 }
 
 /**

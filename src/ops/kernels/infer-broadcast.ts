@@ -1,7 +1,8 @@
 /** Shape rules shared by element-wise operators. */
+import { type OperatorNode, operatorErrors } from "../../diagnostics/operator.ts";
 import type { Dim } from "../../ir/dim.ts";
 import type { DType } from "../../ir/dtype.ts";
-import { broadcastShapes, type Shape } from "../../ir/shape.ts";
+import { broadcastShapes, formatShape, type Shape } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Inferred } from "../record.ts";
@@ -11,8 +12,10 @@ import type { Inferred } from "../record.ts";
  *
  * @param dtype element type of the result; that of the first operand where it is left out.
  * @param onContent arithmetic on symbolic contents, where the operator keeps shape computations alive.
+ * @throws DiagnosticError `E_BROADCAST` for shapes that can never be broadcast.
  */
 export function inferBroadcast(
+  node: OperatorNode,
   operands: readonly Value[],
   dtype?: DType,
   onContent?: (left: Dim, right: Dim) => Dim,
@@ -22,9 +25,19 @@ export function inferBroadcast(
   if (resultType === undefined) return undefined;
   const shapes = types.map((type) => type?.shape);
   const known = shapes.filter((shape): shape is Shape => shape !== undefined);
-  const type = tensorType(resultType, known.length === shapes.length ? broadcastShapes(...known) : undefined);
+  const type = tensorType(
+    resultType,
+    known.length === shapes.length ? requireBroadcast(node, known) : undefined,
+  );
   const content = onContent === undefined ? undefined : pairContents(operands, onContent);
   return content === undefined ? type : { type, content };
+}
+
+/** The shape that others broadcast to. @throws DiagnosticError `E_BROADCAST` where they never do. */
+export function requireBroadcast(node: OperatorNode, shapes: readonly Shape[]): Shape {
+  const shape = broadcastShapes(...shapes);
+  if (shape === undefined) throw operatorErrors.E_BROADCAST(node, shapes.map(formatShape));
+  return shape;
 }
 
 function pairContents(
