@@ -220,7 +220,7 @@ function combine(kind: "floordiv" | "mod" | "max" | "min", left: Dim, right: Dim
 }
 
 function fromAtom(key: string, atom: DimAtom): DimExpr {
-  return new DimExpr([{ coefficient: 1, factors: [key] }], new Map([[key, atom]]));
+  return orUnknown(new DimExpr([{ coefficient: 1, factors: [key] }], new Map([[key, atom]])));
 }
 
 function termsOf(dim: Dim): readonly Term[] {
@@ -254,7 +254,15 @@ function fromTerms(terms: readonly Term[], atoms: ReadonlyMap<string, DimAtom>):
   );
   if (kept.length > mostTerms || length > longestText) return unknownDim();
   const used = new Set(kept.flatMap(({ factors }) => factors));
-  return new DimExpr(kept, new Map([...atoms].filter(([key]) => used.has(key))));
+  return orUnknown(new DimExpr(kept, new Map([...atoms].filter(([key]) => used.has(key)))));
+}
+
+/** Longest text of an expression. Padding that each layer computes from the size before doubles it, layer by layer. */
+const longest = 600;
+
+/** The expression, or a dimension of which nothing is known where it has grown beyond use. */
+function orUnknown(dim: DimExpr): DimExpr {
+  return dim.key.length > longest ? unknownDim() : dim;
 }
 
 function printTerms(terms: readonly Term[]): string {

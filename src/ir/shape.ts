@@ -5,9 +5,12 @@ import {
   dimsDiffer,
   dimsEqual,
   floorDivDims,
+  isUnknown,
   maxDims,
   mulDims,
   subDims,
+  symbol,
+  symbolsOf,
   unknownDim,
 } from "./dim.ts";
 
@@ -69,7 +72,7 @@ export function broadcastShapes(...shapes: readonly Shape[]): Shape | undefined 
   return result;
 }
 
-/** Joins what two sources know of one shape: numbers win over names, names over unknowns. */
+/** Joins what two sources know of one shape: numbers win over names, names over unknowns and what is computed from them. */
 export function refineShape(known: Shape | undefined, other: Shape | undefined): Shape | undefined {
   if (known === undefined || other === undefined) return known ?? other;
   if (known.length !== other.length) return known;
@@ -77,8 +80,13 @@ export function refineShape(known: Shape | undefined, other: Shape | undefined):
     const second = other[i] ?? dim;
     if (typeof dim === "number") return dim;
     if (typeof second === "number") return second;
-    return dim.key.startsWith("?") && !second.key.startsWith("?") ? second : dim;
+    return holdsUnknown(dim) && !holdsUnknown(second) ? second : dim;
   });
+}
+
+/** Whether a dimension is computed from one about which nothing is known. */
+function holdsUnknown(dim: Dim): boolean {
+  return [...symbolsOf(dim)].some((name) => isUnknown(symbol(name)));
 }
 
 /** Whether two shapes can never be the same: ranks differ, or a pair of dimensions differs by a number. */

@@ -253,3 +253,15 @@ describe("text", () => {
     expect(symbol("a")).toBeInstanceOf(DimExpr);
   });
 });
+
+describe("size", () => {
+  it("stays within bounds where each step doubles an expression", () => {
+    let dim: Dim = symbol("h");
+    for (let layer = 0; layer < 60; layer++) {
+      const padding = maxDims(subDims(mulDims(floorDivDims(addDims(dim, 1), 2), 2), dim), 0);
+      dim = addDims(floorDivDims(addDims(dim, padding), 2), 1);
+      expect(String(dim).length).toBeLessThanOrEqual(600);
+    }
+    expect(symbolsOf(dim).has("h")).toBe(false);
+  });
+});

@@ -5,6 +5,7 @@ import {
   addDims,
   type Dim,
   isUnknown,
+  maxDims,
   mulDims,
   substituteDim,
   symbol,
@@ -86,6 +87,8 @@ describe("refineShape", () => {
     const unknown = unknownDim();
     expect(refineShape([unknown, n, 3], [n, 4, m])?.map(String)).toEqual(["n", "4", "3"]);
     expect(refineShape([n], [unknown])?.map(String)).toEqual(["n"]);
+    expect(refineShape([maxDims(addDims(unknown, n), n)], [n])?.map(String)).toEqual(["n"]);
+    expect(refineShape([n], [addDims(unknown, 1)])?.map(String)).toEqual(["n"]);
     expect(refineShape(undefined, [n])?.map(String)).toEqual(["n"]);
     expect(refineShape([n], undefined)?.map(String)).toEqual(["n"]);
     expect(refineShape(undefined, undefined)).toBeUndefined();
