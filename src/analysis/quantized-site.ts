@@ -6,9 +6,11 @@ import { InternalError } from "../diagnostics/define.ts";
 import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { dequantize } from "../ops/kernels/dequantize.ts";
 import { blockTable, blockWeight, fourBitWeight } from "../ops/kernels/packed-weights.ts";
+import { type NumberLayout, packedLayout, plainLayout } from "./number-layout.ts";
 import type { QuantizedWeight } from "./quantized-weight.ts";
 
 /** The parts of a module that its operator does not say in the way of MatMul, Conv and Gather. */
@@ -47,6 +49,7 @@ const ownOperators: Readonly<Record<string, (node: Node) => QuantizedSite | unde
       shape: [attrs.N, attrs.K],
       storedAs: "torch",
       description: `${bits} bits in blocks of ${block}`,
+      layout: (numbers) => packedLayout(numbers, { bits, rows: attrs.N, columns: attrs.K }),
       build: (b, [packed, scales, zeros]) => {
         if (packed === undefined || scales === undefined) return undefined;
         return blockWeight(b, { packed, scales, zeros }, attrs).weight();
@@ -66,6 +69,14 @@ const ownOperators: Readonly<Record<string, (node: Node) => QuantizedSite | unde
       shape: [attrs.N, attrs.K],
       storedAs: "torch",
       description: `${attrs.quant_type === 0 ? "fp4" : "nf4"} in blocks of ${attrs.block_size}`,
+      layout: (numbers) =>
+        packedLayout(numbers, {
+          bits: 4,
+          rows: 1,
+          columns: attrs.N * attrs.K,
+          first: "high",
+          linear: false,
+        }),
       build: (b, [packed, absmax]) => packed && absmax && fourBitWeight(b, packed, absmax, attrs).weight,
     });
   },
@@ -87,6 +98,10 @@ const ownOperators: Readonly<Record<string, (node: Node) => QuantizedSite | unde
       shape: [rows, width],
       storedAs: "torch",
       description: `${tensor.dtype === "uint8" ? `${bits} bits` : tensor.dtype} in blocks of ${block}`,
+      layout: (numbers) =>
+        numbers.dtype === "uint8"
+          ? packedLayout(numbers, { bits, rows, columns: width })
+          : plainLayout(numbers),
       build: (b, [data, scales, zeros]) =>
         data && scales && blockTable(b, { data, scales, zeros }, { bits, block_size: block, axis }),
     });
@@ -101,6 +116,7 @@ interface OwnOperator {
   readonly shape: readonly number[];
   readonly storedAs: "torch" | "transposed";
   readonly description: string;
+  readonly layout: (numbers: Tensor) => NumberLayout | undefined;
   readonly build: (
     b: Parameters<QuantizedWeight["build"]>[0],
     constants: readonly (Value | undefined)[],
@@ -113,10 +129,12 @@ function ownOperator(
   spec: OwnOperator,
   x: Value | undefined = node.input(0),
 ): QuantizedSite | undefined {
-  const { operands, bias, shape, storedAs, description, build } = spec;
+  const { operands, bias, shape, storedAs, description, layout, build } = spec;
   const constants = operands.map((index) => node.input(index));
   const [packed] = constants;
-  if (x === undefined || packed === undefined || !allConstant(constants)) return undefined;
+  const numbers = constantOf(packed);
+  if (x === undefined || packed === undefined || numbers === undefined) return undefined;
+  if (!allConstant(constants)) return undefined;
   if (bias !== undefined && node.input(bias) !== undefined && constantOf(node.input(bias)) === undefined)
     return undefined;
   return {
@@ -126,7 +144,14 @@ function ownOperator(
     packed,
     operand: operands[0] ?? 1,
     storedAs,
-    quantized: { description, shape, readByOperator: true, constants, build: required(build) },
+    quantized: {
+      description,
+      shape,
+      readByOperator: true,
+      constants,
+      layout: layout(numbers),
+      build: required(build),
+    },
     ...(bias === undefined ? {} : { bias }),
   };
 }
@@ -148,6 +173,7 @@ function columnScaled(
       shape: tensor.dims,
       storedAs: "transposed",
       description: tensor.dtype,
+      layout: plainLayout,
       build: (b, [numbers, scale, zero]) =>
         numbers && scale && dequantize(b, numbers, { scale, zero, axis: 1 }),
     },
@@ -185,6 +211,7 @@ function wholeProduct(node: Node, kind: "linear" | "conv"): QuantizedSite | unde
       description: tensor.dtype,
       shape: tensor.dims,
       readByOperator: true,
+      layout: plainLayout(tensor),
       constants: [numbers, scaled.scale, zero],
       build: required((b, [packed, factors, zeros]) => {
         if (packed === undefined || factors === undefined) return undefined;
@@ -217,6 +244,7 @@ function gatheredNumbers(node: Node): QuantizedSite | undefined {
       description: tensor.dtype,
       shape: tensor.dims,
       readByOperator: true,
+      layout: plainLayout(tensor),
       constants,
       build: required(
         (b, [packed, scale, zero]) => packed && scale && dequantize(b, packed, { scale, zero }),

@@ -2,10 +2,12 @@
 import { constantOf } from "../ir/constant.ts";
 import { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { evaluateGraph } from "../ops/evaluate.ts";
 import type { NDArray } from "../ops/ndarray.ts";
+import { type NumberLayout, plainLayout } from "./number-layout.ts";
 
 /** What stands between the numbers of a file and the weight that they mean. */
 export interface QuantizedWeight {
@@ -17,7 +19,9 @@ export interface QuantizedWeight {
   readonly readByOperator: boolean;
   /** Builds the weight as floats from the constants given in the place of the file's. */
   readonly build: (b: OpBuilder, constants: readonly (Value | undefined)[]) => Value;
-  /** Numbers, scales and zero points, as the file holds them. */
+  /** How other numbers are written in their place; undefined where there is no way. */
+  readonly layout: NumberLayout | undefined;
+  /** Numbers, scales and zero points, as the file holds them; numbers come first. */
   readonly constants: readonly (Value | undefined)[];
 }
 
@@ -26,12 +30,12 @@ export function dequantizedIn(b: OpBuilder, { build, constants }: QuantizedWeigh
   return build(b, constants);
 }
 
-/** The weight's elements, computed here. */
-export function dequantizedNow({ build, constants }: QuantizedWeight): NDArray | undefined {
+/** The weight's elements, computed here; from other numbers than the file's where some are given. */
+export function dequantizedNow({ build, constants }: QuantizedWeight, numbers?: Tensor): NDArray | undefined {
   const graph = new Graph();
   const opset = 21;
-  const copies = constants.map((value) => {
-    const tensor = constantOf(value);
+  const copies = constants.map((value, index) => {
+    const tensor = (index === 0 ? numbers : undefined) ?? constantOf(value);
     return tensor && graph.addInitializer(tensor, value?.name ?? "");
   });
   graph.addOutput(build(new OpBuilder({ graph }, opset), copies));
@@ -55,6 +59,7 @@ export function dequantizedByNode(node: Node): (QuantizedWeight & { readonly val
     description: block > 0 ? `${tensor.dtype} in blocks of ${block}` : tensor.dtype,
     shape: tensor.dims,
     readByOperator: false,
+    layout: plainLayout(tensor),
     constants,
     build: (b, [x, ...rest]) =>
       b.op("DequantizeLinear", [x ?? null, ...rest.map((operand) => operand ?? null)], attributes, {

@@ -1,6 +1,7 @@
 /** `merge`: the source model with the trained adapter inside its weights. */
 import type { Command } from "commander";
 import { requireModelName, saveModel } from "../compile/model-file.ts";
+import type { RoundingLoss } from "../compile/requantize.ts";
 import { mergeTrained } from "../compile/trained.ts";
 import { plural } from "./numbers.ts";
 import { outputOption } from "./options.ts";
@@ -11,6 +12,7 @@ import { type CommonOptions, defineVerb } from "./verb.ts";
 interface MergeOptions extends CommonOptions {
   readonly output: string;
   readonly checkpoint?: string;
+  readonly requantize?: boolean;
 }
 
 export function mergeCommand(terminal: Terminal): Command {
@@ -21,20 +23,28 @@ export function mergeCommand(terminal: Terminal): Command {
     examples: [
       ["merge model.peft -o tuned.onnx", "the newest checkpoint"],
       ["merge model.peft --checkpoint step-200 -o tuned.onnx", "a given one"],
+      ["merge model-int4.peft --requantize -o tuned.onnx", "into 4- or 8-bit weights"],
     ],
   })
     .argument("<artifact>", "folder that compile wrote")
     .addOption(outputOption("model to write, .onnx or .onnxtxt").makeOptionMandatory())
     .addOption(checkpointOption())
+    .option(
+      "--requantize",
+      "merge into quantised weights, too, rounded under the file's own scales, and say how much of the update that loses",
+    )
     .action((folder: string, options: MergeOptions) => runMerge(folder, options, terminal));
 }
 
 async function runMerge(folder: string, options: MergeOptions, terminal: Terminal): Promise<void> {
-  const { output, checkpoint, json } = options;
+  const { output, checkpoint, requantize, json } = options;
+  const losses: RoundingLoss[] = [];
   requireModelName(output);
   const trained = await openArtifact(folder, checkpoint);
-  const model = await mergeTrained(trained, (done, total) =>
-    terminal.progress(`merging ${done} of ${total}`),
+  const model = await mergeTrained(
+    trained,
+    (done, total) => terminal.progress(`merging ${done} of ${total}`),
+    requantize === true ? (loss) => losses.push(loss) : undefined,
   );
   terminal.progress(`writing ${output}`);
   await saveModel(model, output);
@@ -45,11 +55,29 @@ async function runMerge(folder: string, options: MergeOptions, terminal: Termina
     method: method.name,
     modules: method.sites.length,
     step: trained.step ?? null,
+    ...(losses.length === 0 ? {} : { rounding: losses }),
   };
-  terminal.result(
-    json,
-    document,
-    () =>
+  terminal.result(json, document, () =>
+    [
       `${output}  ${method.name} merged into ${plural(method.sites.length, "module")}, ${stateText(trained)}`,
+      ...roundingText(losses),
+    ].join("\n"),
   );
+}
+
+/** How far off the weights are, as a share of the weights and of the update. */
+function roundingText(losses: readonly RoundingLoss[]): string[] {
+  if (losses.length === 0) return [];
+  const total = (part: "weight" | "update" | "error"): number =>
+    Math.hypot(...losses.map((loss) => loss[part]));
+  const share = ({ error, update }: RoundingLoss): number => (update === 0 ? 0 : error / update);
+  const worst = losses.reduce((left, right) => (share(right) > share(left) ? right : left));
+  return [
+    `rounded ${plural(losses.length, "quantised weight")}: off by ${percent(total("error") / total("weight"))} of the weights, ` +
+      `${percent(total("error") / total("update"))} of the update; at worst ${percent(share(worst))} of it, in ${worst.path}`,
+  ];
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toPrecision(3)} %`;
 }

@@ -16,6 +16,7 @@ import { mayHideModules, unfuseGraph } from "../rewrite/unfuse.ts";
 import { fuseWeights, weightsOf } from "./fuse-weights.ts";
 import { mergeJobs, newWeights, replaceWeights } from "./merge.ts";
 import { runPasses } from "./passes.ts";
+import type { RoundingLoss } from "./requantize.ts";
 
 /** Runs a graph without inputs and gives its outputs by name. */
 export type RunConstantGraph = (model: Model) => Promise<ReadonlyMap<string, Tensor>>;
@@ -27,6 +28,8 @@ export interface MergeRequest {
   /** Trained tensors by checkpoint key. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   readonly run: RunConstantGraph;
+  /** Merges into quantised weights, too, and is told what rounding lost; without it they are refused. */
+  readonly requantize?: (loss: RoundingLoss) => void;
   /** Called after each module. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -42,18 +45,18 @@ const mergeOpset = 20;
  * the source lacks a module or parameter that was trained.
  */
 export async function mergeModel(source: Model, request: MergeRequest): Promise<Model> {
-  const { adapter, paths, tensors, run, onProgress } = request;
+  const { adapter, paths, tensors, run, requantize, onProgress } = request;
   if (adapter.structure !== undefined)
     throw adaptErrors.E_MERGE_REFUSED("the model", adapter.name, notWeights);
   const opened = openForMerging(source, request);
   const { model, sites } = opened;
-  const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset);
+  const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset, requantize !== undefined);
   const results = new Map<Site, ReadonlyMap<string, Tensor>>();
   for (const [index, job] of jobs.entries()) {
     results.set(job.site, await run(job.model));
     onProgress?.(index + 1, jobs.length);
   }
-  replaceWeights(model.graph, newWeights(model.graph, sites, results, tensors));
+  replaceWeights(model.graph, newWeights(model.graph, sites, results, tensors, requantize));
   return opened.fused?.() ?? model;
 }
 

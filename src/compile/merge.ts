@@ -1,5 +1,6 @@
 /** Folds adapters into the weights of the original model, which keeps its graph, opset and precision. */
 
+import { weightElements, weightShape } from "../adapt/base-weight.ts";
 import { sharesOf } from "../adapt/companions.ts";
 import type { BoundAdapter, ParameterSpec } from "../adapt/define.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
@@ -8,6 +9,7 @@ import { basePath, ownerPath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
+import { inlineTensor } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
@@ -19,6 +21,7 @@ import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { convertTensor } from "../ops/convert-tensor.ts";
 import { PackedWeights } from "./packed-weights.ts";
+import { RequantizedWeights, type RoundingLoss, requireLayout } from "./requantize.ts";
 
 /** A small graph that computes the merged weights of one site, and where its results go. */
 export interface MergeJob {
@@ -31,13 +34,15 @@ export interface MergeJob {
  * Makes the job of each adapted site. Sites with the same path share parameters and weight, so each path has one job.
  *
  * @param tensors trained tensors by checkpoint key.
- * @throws DiagnosticError `E_MERGE_REFUSED`, `E_MERGE_QUANTIZED`, `E_CHECKPOINT_KEY_MISSING`.
+ * @param requantize whether quantised weights are merged into, too.
+ * @throws DiagnosticError `E_MERGE_REFUSED`, `E_MERGE_QUANTIZED`, `E_REQUANTIZE`, `E_CHECKPOINT_KEY_MISSING`.
  */
 export function mergeJobs(
   adapter: BoundAdapter,
   sites: readonly Site[],
   tensors: ReadonlyMap<string, Tensor>,
   opset: number,
+  requantize = false,
 ): MergeJob[] {
   const seen = new Set<string>();
   return sharesOf(adapter, sites, tensors).flatMap(({ adapter: owner, sites: linked }) => {
@@ -47,6 +52,10 @@ export function mergeJobs(
       if (seen.has(path)) return [];
       seen.add(path);
       const own = keysOf(owner.parameters(site, linked), ownerPath(site));
+      const { quantized } = site.weight;
+      if (quantized !== undefined && !requantize)
+        throw adaptErrors.E_MERGE_QUANTIZED(site.path, quantized.description);
+      if (quantized !== undefined) requireLayout(site, quantized);
       return [mergeJob(owner, site, [...shared, ...own], tensors, opset)];
     });
   });
@@ -75,13 +84,10 @@ function mergeJob(
       return [name, isFloat(tensor.dtype) ? inFloat32(b, tensor, key) : b.constant(tensor, key)];
     }),
   );
-  const { quantized } = site.weight;
-  if (quantized !== undefined) throw adaptErrors.E_MERGE_QUANTIZED(site.path, quantized.description);
-  const weight = inFloat32(
-    b,
-    torchTensor(site.weight, tensors, `${keyPrefix}${basePath(site)}.base_layer.weight`),
-    "base.weight",
-  );
+  const weightKey = `${keyPrefix}${basePath(site)}.base_layer.weight`;
+  const base =
+    site.weight.quantized === undefined ? torchTensor(site.weight, tensors, weightKey) : floatWeight(site);
+  const weight = inFloat32(b, base, "base.weight");
   const biasKey = `${keyPrefix}${basePath(site)}.base_layer.bias`;
   const bias =
     site.bias === undefined ? undefined : inFloat32(b, torchTensor(site.bias, tensors, biasKey), "base.bias");
@@ -103,6 +109,12 @@ function addNamedOutput(graph: Graph, b: OpBuilder, name: string, value: Value):
 
 function inFloat32(b: OpBuilder, tensor: Tensor, name: string): Value {
   return b.cast(b.constant(tensor, name), "float32");
+}
+
+/** What quantised numbers mean, in PyTorch's layout. */
+function floatWeight(site: Site): Tensor {
+  const elements = weightElements(site);
+  return inlineTensor("float32", weightShape(site), new Uint8Array(elements.buffer));
 }
 
 /** A base parameter in PyTorch's layout; its trained value where it was trained itself. */
@@ -127,6 +139,7 @@ export function newWeights(
   sites: readonly Site[],
   results: ReadonlyMap<Site, ReadonlyMap<string, Tensor>>,
   tensors: ReadonlyMap<string, Tensor>,
+  onLoss: (loss: RoundingLoss) => void = () => undefined,
 ): NewWeight[] {
   const parameters = findBaseParameters(graph, sites);
   const byName = new Map(parameters.map((parameter) => [`${parameter.module}.${parameter.name}`, parameter]));
@@ -139,9 +152,14 @@ export function newWeights(
     if (trained !== undefined) changes.set(name, trained);
   }
   const packed = new PackedWeights();
+  const rounded = new RequantizedWeights();
   for (const [site, outputs] of results) {
     for (const [name, tensor] of outputs) {
       const part = name === "bias" ? site.bias : site.weight;
+      if (name === "weight" && part?.quantized !== undefined) {
+        rounded.add(site, part.quantized, tensor);
+        continue;
+      }
       if (part?.rows !== undefined) {
         packed.add(part, part.rows, tensor);
         continue;
@@ -157,7 +175,13 @@ export function newWeights(
     if (parameter === undefined) throw new InternalError(`parameter "${name}" is not in the model`);
     return { parameter, tensor };
   });
-  return [...whole, ...packed.all()];
+  const numbers = rounded.all().map(({ parameter: { value, reader, operand }, tensor, loss }): NewWeight => {
+    const use = reader.useAt(operand);
+    if (use === undefined) throw new InternalError(`"${value.name}" has no reader`);
+    onLoss(loss);
+    return { parameter: { value, storedAs: "torch", uses: [use] }, tensor };
+  });
+  return [...whole, ...packed.all(), ...numbers];
 }
 
 /**
@@ -206,7 +230,8 @@ function retarget(graph: Graph, use: Uses[number], from: Value, to: Value): void
     const copy = new Node({
       op: node.op,
       domain: node.domain,
-      inputs: [current],
+      // Scales of quantised numbers stand beside them.
+      inputs: [current, ...node.inputs.slice(1)],
       attributes: Object.fromEntries(node.attributes),
     });
     graph.insert(copy, use.node);

@@ -11,6 +11,7 @@ import { latestCheckpoint } from "../runtime/checkpoint.ts";
 import { mergeModel } from "./merge-model.ts";
 import { openModel } from "./model-file.ts";
 import { readTensors } from "./peft-folder.ts";
+import type { RoundingLoss } from "./requantize.ts";
 import { runConstantGraph } from "./run-constant.ts";
 
 export interface Trained {
@@ -57,6 +58,7 @@ export function openSource({ manifest, source }: Trained): Model {
 export function mergeTrained(
   trained: Trained,
   onProgress?: (done: number, total: number) => void,
+  requantize?: (loss: RoundingLoss) => void,
 ): Promise<Model> {
   const { manifest, adapter, tensors } = trained;
   return mergeModel(openSource(trained), {
@@ -65,6 +67,7 @@ export function mergeTrained(
     tensors,
     run: runConstantGraph,
     ...(onProgress === undefined ? {} : { onProgress }),
+    ...(requantize === undefined ? {} : { requantize }),
   });
 }
 

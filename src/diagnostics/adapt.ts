@@ -199,7 +199,14 @@ export const adaptErrors = defineDiagnostics({
     place: path,
     expected: "a float weight",
     got: description,
-    next: "export the adapter instead: peft-compile export DIR --format onnx-adapter, or --format peft for the model before it was quantised",
+    next: "merge with --requantize, which rounds under the file's own scales and says what that loses, or export the adapter instead: peft-compile export DIR --format onnx-adapter, or --format peft for the model before it was quantised",
+  }),
+  E_REQUANTIZE: (path: string, description: string) => ({
+    message: `there is no way to write other numbers into the weight of "${path}"`,
+    place: path,
+    expected: "whole numbers of 2, 4, 8 or 16 bits",
+    got: description,
+    next: "export the adapter instead: peft-compile export DIR --format onnx-adapter",
   }),
   E_MERGE_MODULE: (name: string) => ({
     message: `the source model has no "${name}", which was trained`,
