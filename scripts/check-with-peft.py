@@ -134,6 +134,20 @@ def check(base: nn.Module, options: argparse.Namespace) -> list[str]:
     return faults + (file_faults(model, options.adapter) if options.list else [])
 
 
+def check_rows(base: nn.Module, case: dict, options: argparse.Namespace) -> list[str]:
+    """Whether PEFT gives our logits where each row has an adapter of its own."""
+    (first, place), *others = case["adapters"].items()
+    model = PeftModel.from_pretrained(base, place, adapter_name=first)
+    for name, place in others:
+        model.load_adapter(place, adapter_name=name)
+    stored = load_file(options.logits)
+    inputs = read_inputs(options.model / "io.safetensors", options.batch, stored, with_labels=False)
+    with torch.no_grad():
+        outputs = model.eval()(**inputs, adapter_names=case["rows"])
+    fault = logit_fault(stored[options.key], outputs["logits"], options.tolerance)
+    return [fault] if fault else []
+
+
 def check_list(options: argparse.Namespace) -> int:
     """Every folder of a list, by method."""
     bases: dict[str, nn.Module] = {}
@@ -147,7 +161,8 @@ def check_list(options: argparse.Namespace) -> int:
         own.labels = case.get("labels", options.labels)
         total[method] += 1
         try:
-            faults = check(copy.deepcopy(bases[model]), own)
+            base = copy.deepcopy(bases[model])
+            faults = check_rows(base, case, own) if "rows" in case else check(base, own)
         except Exception as error:  # noqa: BLE001, PEFT raises whatever it meets
             faults = [f"PEFT raises {type(error).__name__}: {str(error)[:300]}"]
         if case.get("defect"):

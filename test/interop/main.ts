@@ -11,6 +11,7 @@ import { DiagnosticError } from "../../src/diagnostics/define.ts";
 import { hasOwnFolder, isBuilt } from "../oracle/built.ts";
 import { listOracleCases } from "../oracle/oracle-set.ts";
 import { type WrittenCase, writeCase, writeCombinations } from "./write-case.ts";
+import { writeRows } from "./write-rows.ts";
 
 const argument = (name: string): string | undefined =>
   process.argv.find((text) => text.startsWith(`--${name}=`))?.slice(name.length + 3);
@@ -37,6 +38,7 @@ for (const item of cases) {
     if (existsSync(join(item.folder, "combined.json")))
       written.push(...(await writeCombinations(item, place)));
     else if (hasOwnFolder(item.name)) written.push(await writeCase(item, place));
+    else if (item.name === "lora-two-adapters") written.push(...(await writeRows(item, place)));
     else note("it holds folders of PEFT alone", name);
   } catch (error) {
     if (error instanceof DiagnosticError && error.diagnostics[0].code === "E_ADAPTER_UNPORTABLE") {

@@ -28,6 +28,9 @@ export interface WrittenCase {
   readonly logits: string;
   /** Whether PEFT needs the labels in place of the decoder's inputs. */
   readonly labels: boolean;
+  /** Folders by name, and the name for each row, where several adapters are in one model. */
+  readonly adapters?: Readonly<Record<string, string>>;
+  readonly rows?: readonly string[];
   /** Why PEFT's logits are expected to be others. */
   readonly defect?: string;
 }
