@@ -3,7 +3,7 @@ import { float32Tensor } from "../../ir/constant.ts";
 import { countElements } from "../../ir/shape.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
-import { rankOf } from "../facts.ts";
+import { dtypeOf, rankOf } from "../facts.ts";
 import { dimsIn } from "../kernels/content.ts";
 import { productOf, reshapeTo, sizeAt, sizesOf, stateShape } from "../kernels/shape-vector.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
@@ -36,14 +36,17 @@ export const AffineGrid = defineOp({
       const g = grad.grid;
       const r = rankOf(g) - 2;
       const identity = Array.from({ length: r * (r + 1) }, (_, i) => (i % (r + 2) === 0 ? 1 : 0));
-      const one = b.castLike(b.constant(float32Tensor(identity, [1, r, r + 1])), theta);
+      // In 16 bits the runtime fails where it folds the grid of a constant.
+      const wide = dtypeOf(theta) === "float64" ? "float64" : "float32";
+      const one = b.cast(b.constant(float32Tensor(identity, [1, r, r + 1])), wide);
       const image = b.slice(size, { starts: [1], ends: [r + 2], axes: [0] });
       const places = b.op("AffineGrid", [one, b.concat([b.ints([1]), image], 0)], {
         align_corners: attrs.align_corners,
       });
       const points = productOf(sizesOf(g, 1, r + 1));
       const rows = reshapeTo(b, g, [sizeAt(g, 0), points, r]);
-      const turned = b.matmul(b.transpose(rows, [0, 2, 1]), reshapeTo(b, places, [points, r]));
+      const grid = b.castLike(reshapeTo(b, places, [points, r]), g);
+      const turned = b.matmul(b.transpose(rows, [0, 2, 1]), grid);
       const moved = b.reduceSum(b.transpose(rows, [0, 2, 1]), [2]);
       return stateShape(b.concat([turned, moved], 2), theta);
     },
