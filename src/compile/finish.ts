@@ -14,10 +14,17 @@ export function finishGraph(
   settings: CompileSettings,
   watch: Instrumentation,
 ): void {
-  const tidy: PipelineStep[] = ["canonicalize", "fold", "cse", "dce"].map((pass) => ({ pass }));
+  const tidy: PipelineStep[] = [
+    { pass: "canonicalize" },
+    { pass: "fold" },
+    // Parameters are inputs by now.
+    { pass: "cse", options: { scalars: true } },
+    { pass: "dce" },
+  ];
   const shortened = wholeOptimizations(settings.disable);
   const steps: PipelineStep[] = [
     { pass: "write-out" },
+    { pass: "fold-shapes" },
     ...tidy,
     ...(shortened.length === 0 ? [] : [...shortened, ...tidy]),
   ];
