@@ -1,7 +1,8 @@
 /** Starts of LoRA from parts of the frozen weight, and the plain LoRA that folders for PEFT hold in their place. */
 import { describe, expect, it } from "vitest";
 import { bindAdapter } from "../../passes/adapt.ts";
-import { smallestParts } from "../../passes/adapters/parts/svd-smallest.ts";
+import { type SingularParts, singularParts } from "../../passes/adapters/parts/svd.ts";
+import { largestParts, smallestParts } from "../../passes/adapters/parts/svd-smallest.ts";
 import { baseBias, baseWeight, weightShape } from "../../src/adapt/base-weight.ts";
 import { keyOf } from "../../src/adapt/parameters.ts";
 import { findSites } from "../../src/analysis/sites.ts";
@@ -86,6 +87,37 @@ describe("starts from the weight", () => {
     const change = (merged.get("weight") ?? []).map((value, i) => Math.abs(value - (diagonal[i] ?? 0)));
     // s = 4, and each of the two directions moves by a row of ones.
     expectAll(change, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4]);
+  });
+
+  it.each([
+    [40, 30],
+    [30, 40],
+    [36, 36],
+  ])("are those of a full decomposition, smallest and largest: %s x %s", (rows, columns) => {
+    const draw = new Random(2);
+    const matrix = Float32Array.from({ length: rows * columns }, () => draw.normal());
+    const all = Math.min(rows, columns);
+    const whole = singularParts(matrix, rows, columns, all);
+    const productOf = ({ left, values, right }: SingularParts, from: number, to: number): number[] =>
+      Array.from({ length: rows * columns }, (_, at) => {
+        const [row, column] = [Math.floor(at / columns), at % columns];
+        let sum = 0;
+        for (let i = from; i < to; i++)
+          sum += (left[row * values.length + i] ?? 0) * (values[i] ?? 0) * (right[i * columns + column] ?? 0);
+        return sum;
+      });
+    const [small, large] = [smallestParts, largestParts].map((parts) => parts(matrix, rows, columns, 3));
+    if (small === undefined || large === undefined) throw new Error("no parts");
+    expectAll([...small.values], [...whole.values.slice(all - 3)], 9);
+    expectAll([...large.values], [...whole.values.slice(0, 3)], 9);
+    expectAll(productOf(small, 0, 3), productOf(whole, all - 3, all), 9);
+    expectAll(productOf(large, 0, 3), productOf(whole, 0, 3), 9);
+  });
+
+  it("know directions of a matrix that has fewer than it is asked for", () => {
+    const { left, values } = smallestParts([1, 0, 0, 0, 2, 0, 0, 0, 0], 3, 3, 2);
+    expectAll([...values], [1, 0]);
+    expect(Math.abs(left[0] ?? 0)).toBeCloseTo(1, 9);
   });
 
   it("give the smallest parts in falling order, of wide and of high matrices", () => {
