@@ -28,5 +28,8 @@ const size = { shape: [4], dtype: "int64" as const, values: [1, 1, 2, 3], consta
 checkOp("in float64", { op: "AffineGrid", inputs: [{ shape: [1, 2, 3], dtype: "float64" }, size] });
 checkOp("in float16, whose grid of a constant the runtime does not fold", {
   op: "AffineGrid",
-  inputs: [{ shape: [2, 2, 3], dtype: "float16" }, { ...size, values: [2, 3, 4, 5] }],
+  inputs: [
+    { shape: [2, 2, 3], dtype: "float16" },
+    { ...size, values: [2, 3, 4, 5] },
+  ],
 });
