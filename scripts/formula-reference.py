@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import PeftModel, get_peft_model_state_dict
+from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.c3a import layer as c3a
 from peft.tuners.c3a.utils import get_circulant_fast
 from peft.tuners.loha import layer as loha
@@ -61,13 +61,29 @@ def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]
     return loss, logits
 
 
+def restore_outside(model: nn.Module, expected: dict[str, Tensor]) -> None:
+    """Gives tensors that are not in the adapter's file the values that the case was made with."""
+    for name, tensor in model.named_parameters():
+        for root in ("param", "frozen"):
+            stored = expected.get(f"{root}.{name.replace('.default', '')}")
+            if stored is not None:
+                tensor.data.copy_(stored)
+
+
 def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
     """Writes the numbers of one case. Gives what is wrong."""
     source, target = oracles / "cases" / model_name / case, out / model_name / case
     record = json.loads((source / "train.json").read_text())
     if not record["optimizer"].startswith("torch.optim.AdamW") or record["gradient_accumulation"] != 1:
         return f"{model_name}/{case}: only plain AdamW is repeated here"
-    model = PeftModel.from_pretrained(base_model(oracles / "models" / model_name), source, is_trainable=True)
+    base, config = base_model(oracles / "models" / model_name), PeftConfig.from_pretrained(source)
+    if config.is_prompt_learning:
+        # PEFT does not go on training what it loads, so the tensors are put into a fresh one.
+        config.inference_mode = False
+        model = get_peft_model(base, config)
+    else:
+        model = PeftModel.from_pretrained(base, source, is_trainable=True)
+    restore_outside(model, load_file(source / "expected.safetensors"))
     model.train(record["mode"] == "train")
     stored = load_file(oracles / "models" / model_name / "io.safetensors")
     batches = {
@@ -78,8 +94,15 @@ def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
         }
         for name in set(record["batches"])
     }
+    for batch in batches.values():
+        if model.active_peft_config.peft_type == "CPT":
+            batch["input_type_mask"] = (batch["labels"] != -100).long() * 4
     by_storage = {value.data_ptr(): key for key, value in get_peft_model_state_dict(model).items()}
-    parameters = {by_storage[p.data_ptr()]: p for p in model.parameters() if p.requires_grad}
+    parameters = {
+        by_storage.get(p.data_ptr(), f"param.{name.replace('.default', '')}"): p
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
 
     loss, logits = loss_of(model, batches["batch0"])
     loss.backward()

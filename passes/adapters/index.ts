@@ -6,6 +6,7 @@ import bitfit from "./bitfit.ts";
 import boft from "./boft.ts";
 import c3a from "./c3a.ts";
 import cartridge from "./cartridge.ts";
+import cpt from "./cpt.ts";
 import deft from "./deft.ts";
 import delora from "./delora.ts";
 import fourierft from "./fourierft.ts";
@@ -52,6 +53,7 @@ export const adapters = [
   boft,
   c3a,
   cartridge,
+  cpt,
   deft,
   delora,
   fourierft,

@@ -146,6 +146,7 @@ export default defineAdapter({
       },
     };
   },
+  detaches: (o) => (o.coft ? "the cut of vectors" : undefined),
   hook: (o) =>
     o.coft
       ? {

@@ -2,6 +2,7 @@
 import bce from "./bce.ts";
 import crossEntropy from "./cross-entropy.ts";
 import existing from "./existing.ts";
+import inContext from "./in-context.ts";
 import mse from "./mse.ts";
 
 /** Every file of passes/losses/, by file name. */
@@ -9,5 +10,6 @@ export const losses = [
   bce,
   crossEntropy,
   existing,
+  inContext,
   mse,
 ] as const;

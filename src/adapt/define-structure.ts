@@ -7,6 +7,8 @@ import { InternalError } from "../diagnostics/define.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
+import type { TaskName } from "../training/tasks.ts";
+import { bindHook, type UpdateHook } from "../training/update-hook.ts";
 import type { Adapter, BatchField, ParameterSpec } from "./define.ts";
 
 /** What `build` is given beside the site. */
@@ -84,6 +86,12 @@ interface StructureSpec<
   ) => Readonly<Record<D, Value>>;
   /** Number of virtual tokens, which take places among the positions that the model has. */
   readonly virtualTokens?: (options: z.output<S>) => number;
+  /** Loss that takes the place of the task's own, which must be the one named. */
+  readonly loss?: (options: z.output<S>) => MethodLoss;
+  /** What it does around the optimizer's update of its tensors. */
+  readonly hook?: (options: z.output<S>) => UpdateHook<z.output<S>, K, string>;
+  /** As of methods of modules: what is held constant where it is differentiated. */
+  readonly detaches?: (options: z.output<S>) => string | undefined;
   /** Whether PEFT wraps the model for its sake: its prompt methods have keys without prefix. */
   readonly bare: boolean;
   /** What a checkpoint holds beside the saved tensors, by key: what is made of those that are not saved. */
@@ -114,7 +122,15 @@ export interface AttentionSpec<S extends z.ZodObject, K extends string, D extend
 /** A method of this kind with its options parsed, as shared code works with it. */
 export type Structure = PromptStructure | AttentionStructure;
 
+/** A loss by name, with its options, and the task that it is for. */
+export interface MethodLoss {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly task: TaskName;
+}
+
 interface StructureBase {
+  readonly loss: MethodLoss | undefined;
   readonly bare: boolean;
   readonly virtualTokens: number;
   derive(params: Readonly<Record<string, Value>>, tools: DeriveTools): Readonly<Record<string, Value>>;
@@ -144,6 +160,7 @@ export function definePromptMethod<S extends z.ZodObject, K extends string, D ex
     kind: "prompt",
     bare: spec.bare,
     virtualTokens: spec.virtualTokens?.(options) ?? 0,
+    loss: spec.loss?.(options),
     derive: (params, tools) => spec.derive?.(params, options, tools) ?? {},
     choose: (sites) => spec.choose?.(sites, options) ?? sites,
     build: (context) => spec.build({ ...context, options }),
@@ -158,6 +175,7 @@ export function defineAttentionMethod<S extends z.ZodObject, K extends string, D
     kind: "attention",
     bare: spec.bare,
     virtualTokens: spec.virtualTokens?.(options) ?? 0,
+    loss: spec.loss?.(options),
     derive: (params, tools) => spec.derive?.(params, options, tools) ?? {},
     choose: (sites) => spec.choose?.(sites, options) ?? sites,
     build: (context) => spec.build({ ...context, options }),
@@ -203,6 +221,7 @@ function define<
     bind(given) {
       const options = schema.parse(given);
       const structure = structureOf(options);
+      const hook = spec.hook?.(options);
       return {
         name,
         peftType,
@@ -213,12 +232,12 @@ function define<
         sites: [kind],
         identityAtStart: spec.identityAtStart(options),
         tied: false,
-        detaches: undefined,
+        detaches: spec.detaches?.(options),
         mixesRows: undefined,
         stacks: false,
         unportable: {},
         companions: [],
-        hook: undefined,
+        hook: hook === undefined ? undefined : bindHook(name, hook, options),
         structure,
         trainsWhole: () => false,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),

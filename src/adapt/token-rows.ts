@@ -8,7 +8,7 @@ import { baseRows } from "./base-weight.ts";
 import type { Initializer } from "./initializers.ts";
 
 /** The rows of given ids, one below the other. @throws DiagnosticError `E_TOKEN_ID` for ids that the table does not have. */
-function tokenRows(table: EmbeddingSite, ids: readonly number[]): Initializer {
+export function tokenRows(table: EmbeddingSite, ids: readonly number[]): Initializer {
   const wrong = ids.find((id) => id >= table.rows);
   if (wrong !== undefined) throw adaptErrors.E_TOKEN_ID(wrong, table.path, table.rows);
   return baseRows(table, ids);

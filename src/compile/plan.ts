@@ -7,6 +7,7 @@ import { basePath } from "../adapt/select.ts";
 import { isAllLinear, targetOptions } from "../adapt/targets.ts";
 import { type AnySite, findHead, findSites, type Site } from "../analysis/sites.ts";
 import { isPositionTable } from "../analysis/token-streams.ts";
+import { adaptErrors } from "../diagnostics/adapt.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import {
@@ -68,7 +69,7 @@ export function planTraining(model: Model, settings: CompileSettings): TrainingP
   return {
     task: choice.task,
     reason: "reason" in choice ? choice.reason : undefined,
-    loss: planLoss(settings, graph, choice.task, numLabels),
+    loss: methodLoss(settings, choice.task, adapter) ?? planLoss(settings, graph, choice.task, numLabels),
     numLabels,
     maxPositions: positionsLeft(positionRows(sites), adapter),
     methodOptions,
@@ -124,6 +125,18 @@ function modulesToSave(
 function wantsAllLinear({ method }: CompileSettings): boolean {
   const targets = method.options.target_modules;
   return typeof targets === "string" && isAllLinear(targets);
+}
+
+/** The loss that a method has of its own, unless the user names one. */
+function methodLoss(
+  { loss: given }: CompileSettings,
+  task: TaskName,
+  { name, structure }: BoundAdapter,
+): TrainingPlan["loss"] | undefined {
+  const loss = structure?.loss;
+  if (loss === undefined || given !== undefined) return undefined;
+  if (loss.task !== task) throw adaptErrors.E_METHOD_TASK(name, loss.task, task);
+  return { name: loss.name, options: loss.options, logits: "" };
 }
 
 function planLoss(

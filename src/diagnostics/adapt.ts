@@ -180,6 +180,13 @@ export const adaptErrors = defineDiagnostics({
     got: `"${first}" is defined before "${second}" and runs after it, and nothing of "${nameless}" has its name`,
     next: "export the model with do_constant_folding=False, so that weights keep their names",
   }),
+  E_METHOD_TASK: (method: string, expected: string, got: string) => ({
+    message: `${method} has a loss of its own, which is for another task`,
+    place: "--task",
+    expected: `--task ${expected}`,
+    got,
+    next: `give --task ${expected} where the model has such logits, name a loss with --loss, or choose another method`,
+  }),
   E_NO_PARAMETERS: (method: string, parameters: readonly string[]) => ({
     message: `the model has no parameter that ${method} trains`,
     place: "--method",

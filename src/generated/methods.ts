@@ -6,6 +6,7 @@ import bitfitRecord from "../../passes/adapters/bitfit.ts";
 import boftRecord from "../../passes/adapters/boft.ts";
 import c3aRecord from "../../passes/adapters/c3a.ts";
 import cartridgeRecord from "../../passes/adapters/cartridge.ts";
+import cptRecord from "../../passes/adapters/cpt.ts";
 import deftRecord from "../../passes/adapters/deft.ts";
 import deloraRecord from "../../passes/adapters/delora.ts";
 import fourierftRecord from "../../passes/adapters/fourierft.ts";
@@ -52,6 +53,7 @@ import sgdRecord from "../../passes/optimizers/sgd.ts";
 import bceRecord from "../../passes/losses/bce.ts";
 import crossEntropyRecord from "../../passes/losses/cross-entropy.ts";
 import existingRecord from "../../passes/losses/existing.ts";
+import inContextRecord from "../../passes/losses/in-context.ts";
 import mseRecord from "../../passes/losses/mse.ts";
 import { lossFactory, methodFactory, optimizerFactory, taskFactory } from "../compile/factories.ts";
 
@@ -75,6 +77,9 @@ export const c3a = methodFactory(c3aRecord);
 
 /** Cartridge: a trained cache of keys and values, the first tokens of which stay as they are. */
 export const cartridge = methodFactory(cartridgeRecord);
+
+/** CPT: an example in the context, whose embeddings move within a small distance of those of its tokens. */
+export const cpt = methodFactory(cptRecord);
 
 /** DEFT: takes a few trained directions out of what a frozen layer yields, and puts a trained map of its input there. */
 export const deft = methodFactory(deftRecord);
@@ -213,6 +218,9 @@ export const crossEntropy = lossFactory(crossEntropyRecord);
 
 /** The loss that the model computes itself, from label inputs of its own. */
 export const existing = lossFactory(existingRecord);
+
+/** Next-token loss of a causal model that also judges the virtual tokens of an example before the text. */
+export const inContext = lossFactory(inContextRecord);
 
 /** Mean squared error, for regression and for features. */
 export const mse = lossFactory(mseRecord);

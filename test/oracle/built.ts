@@ -102,6 +102,7 @@ const built: ReadonlySet<string> = new Set([
   "prefix_tuning-projection",
   "multitask_prompt_tuning",
   "cartridge",
+  "cpt",
   "adaption_prompt",
   "poly",
   "trainable_tokens",
