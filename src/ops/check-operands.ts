@@ -15,6 +15,7 @@ import { type Op, paramAt } from "./record.ts";
  */
 export function checkOperands(node: Node, op: Op): void {
   checkCounts(node, op);
+  checkAttributes(node, op);
   checkTypes(node, op);
   checkRanks(node, op);
 }
@@ -41,6 +42,19 @@ function checkCounts(node: Node, op: Op): void {
   for (const [what, params, count] of places)
     if (count > params.length && params.at(-1)?.variadic !== true)
       throw operatorErrors.E_OPERATOR_COUNT(node, what, params.length, count);
+}
+
+/**
+ * Axes, bounds and the like were attributes before they became operands. A file that claims a newer opset than its nodes
+ * were written in, as quantisers leave behind that raise it, would lose them without a word.
+ */
+function checkAttributes(node: Node, op: Op): void {
+  if (op.domain !== "") return;
+  for (const { name } of op.inputs) {
+    if (!node.attributes.has(name) || name in op.attributes) continue;
+    const expected = "an operand of that name, as in the opset that the model imports";
+    throw operatorErrors.E_BAD_ATTRIBUTE(node, name, expected, "an attribute, as in older ones");
+  }
 }
 
 /** What a schema says of the types of its operands. */
