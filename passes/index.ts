@@ -20,6 +20,7 @@ import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
 import quantizeBase from "./quantize-base.ts";
 import raise from "./raise.ts";
+import recompute from "./recompute.ts";
 import repeat from "./repeat.ts";
 import shorten from "./shorten.ts";
 import sinkSelections from "./sink-selections.ts";
@@ -54,6 +55,7 @@ export const passes = [
   optimize,
   quantizeBase,
   raise,
+  recompute,
   repeat,
   shorten,
   sinkSelections,

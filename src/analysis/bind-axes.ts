@@ -13,6 +13,7 @@ import { evaluateNode } from "../ops/evaluate.ts";
 import { inferNode } from "../ops/infer.ts";
 import { fromNumbers, fromTensor, type NDArray } from "../ops/ndarray.ts";
 import { opOf } from "../ops/registry.ts";
+import { bytesOf } from "./memory.ts";
 
 export interface AxisSizes {
   /** Size of the first axis of what a batch is fed to. */
@@ -83,6 +84,8 @@ class SmallIntegers {
     for (const node of graph.nodes()) {
       inferNode(node, this.#opset);
       if (node.subgraphs().length === 0) this.#compute(node);
+      for (const body of node.subgraphs()) this.infer(body);
+      takeLargerBranch(node);
     }
   }
 
@@ -116,5 +119,17 @@ class SmallIntegers {
     const [dtype, shape] = [value.tensorType?.dtype, staticShape(value.tensorType?.shape)];
     if (content === undefined || content.length !== value.content?.length) return undefined;
     return dtype === undefined || shape === undefined ? undefined : fromNumbers(dtype, shape, content);
+  }
+}
+
+/** Where branches give results of different sizes, and which of them runs is not known, the larger one counts. */
+function takeLargerBranch(node: Node): void {
+  for (const { body, leaves } of opOf(node)?.regions(node) ?? []) {
+    if (body.inputs.length > 0) continue;
+    body.outputs.forEach((output, index) => {
+      const result = node.outputs[leaves[index] ?? -1];
+      const [bytes, before] = [bytesOf(output), result == null ? 0 : bytesOf(result)];
+      if (result != null && bytes !== undefined && bytes > (before ?? 0)) result.type = output.type;
+    });
   }
 }

@@ -4,7 +4,14 @@ import { losses } from "../../passes/losses/index.ts";
 import { optimizers } from "../../passes/optimizers/index.ts";
 import { type OptimizationName, optimizationNames } from "../compile/optimizations.ts";
 import { taskNames } from "../training/tasks.ts";
-import { choiceOption, gatherList, positiveNumber, providerOption, wholeNumber } from "./options.ts";
+import {
+  byteCount,
+  choiceOption,
+  gatherList,
+  positiveNumber,
+  providerOption,
+  wholeNumber,
+} from "./options.ts";
 
 /** Values of the options that {@link addCompileOptions} adds. */
 export interface CompileOptions {
@@ -29,6 +36,11 @@ export interface CompileOptions {
   readonly seed?: number;
   readonly disable?: readonly OptimizationName[];
   readonly portable?: boolean;
+  readonly recompute?: string;
+  readonly memory?: number;
+  /** Sizes that `memory` is meant for. */
+  readonly batch?: number;
+  readonly seq?: number;
 }
 
 const listed = (records: readonly { readonly name: string }[]): string =>
@@ -83,6 +95,14 @@ export function addCompileOptions(command: Command): Command {
     .addOption(providerOption())
     .option("--steps-per-run <k>", "optimizer steps in one run of the graph", wholeNumber(1))
     .option("--disable <passes>", `optimizations to leave out: ${optimizationNames.join(", ")}`, passNames)
+    .addOption(
+      choiceOption(
+        "--recompute <what>",
+        "forward values that backward computes again: none, all, or auto for --memory",
+        ["none", "all", "auto"],
+      ),
+    )
+    .option("--memory <bytes>", "what a step may add to the weights, as in 500MB or 1GB", byteCount)
     .option("--portable", "standard operators only, whatever the provider has besides");
 }
 

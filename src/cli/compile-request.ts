@@ -82,6 +82,7 @@ export function makeRequest(choice: Choice, options: CompileOptions, model: Mode
     optimizer: optimizer === undefined ? settings.optimizer : readOptimizer(optimizer),
     schedule: schedule === undefined ? settings.schedule : readSchedule(schedule),
     modulesToSave: modulesToSave ?? settings.modulesToSave,
+    memory: readMemory(options) ?? settings.memory,
     ...pick(options, [
       "clip",
       "precision",
@@ -93,6 +94,7 @@ export function makeRequest(choice: Choice, options: CompileOptions, model: Mode
       "seed",
       "disable",
       "portable",
+      "recompute",
     ]),
   };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -129,6 +131,11 @@ function readSchedule(text: string): CompileRequest["schedule"] {
   const { name, options } = parseCall(text);
   const kind = new OptionText([{ text: name, quoted: false }], false);
   return scheduleSchema.parse(resolveOptions("--schedule", scheduleSchema, { kind, ...options }));
+}
+
+function readMemory({ memory, batch, seq }: CompileOptions): CompileRequest["memory"] {
+  if (memory === undefined) return undefined;
+  return { bytes: memory, ...(batch === undefined ? {} : { batch }), ...(seq === undefined ? {} : { seq }) };
 }
 
 function textOf({ words }: OptionText): string {

@@ -66,6 +66,8 @@ export function compileCommand(terminal: Terminal): Command {
     .optionsGroup("Starting values:")
     .option("--init-data <file...>", "data for starts that are taken from it, read as by train --data")
     .option("--init-batch <n>", "examples of a batch of it", wholeNumber(1), 8)
+    .option("--batch <n>", "examples of a batch that --memory is meant for; 8 unless given", wholeNumber(1))
+    .option("--seq <n>", "size of other axes that --memory is meant for; 128 unless given", wholeNumber(1))
     .optionsGroup("Files:")
     .addOption(
       choiceOption(

@@ -19,6 +19,15 @@ export function positiveNumber(text: string): number {
   throw new InvalidArgumentError("a number > 0");
 }
 
+/** Reader of bytes with a decimal unit: 500MB, 1.5GB, 200000. */
+export function byteCount(text: string): number {
+  const [, number = "", unit = ""] = /^([\d.]+) ?(B|kB|MB|GB|TB)?$/i.exec(text.trim()) ?? [];
+  const power = ["b", "kb", "mb", "gb", "tb"].indexOf(unit.toLowerCase() || "b");
+  const value = Number(number) * 1000 ** power;
+  if (number !== "" && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError("bytes such as 500MB or 1.5GB");
+}
+
 /** Reader of a comma-separated list. */
 function commaList(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());

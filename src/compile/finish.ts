@@ -31,10 +31,18 @@ export function finishGraph(
   if (settings.provider === "cpu" && settings.precision !== "fp32")
     steps.push({ pass: "emulate-low" }, { pass: "dce" });
   if (settings.provider === "cuda") steps.push({ pass: "legalize-cuda" }, { pass: "dce" });
+  steps.push(...recomputeSteps(settings));
   if (stepsPerRun > 1) steps.push({ pass: "repeat", options: { steps: stepsPerRun } });
   runPasses(model, steps, watch);
   model.irVersion = Math.min(Math.max(model.irVersion, 10), 13);
   model.functions.clear();
   assignNames(model, { nodes: true });
   verifyModel(model);
+}
+
+function recomputeSteps({ recompute, memory }: CompileSettings): PipelineStep[] {
+  if (recompute === "none" || (recompute === "auto" && memory === undefined)) return [];
+  const sizes = memory && { memory: memory.bytes, batch: memory.batch, seq: memory.seq };
+  const options = recompute === "all" || sizes === undefined ? {} : sizes;
+  return [{ pass: "recompute", options }, { pass: "dce" }];
 }

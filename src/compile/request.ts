@@ -47,6 +47,16 @@ export const compileSchema = z.strictObject({
   portable: z.boolean().default(false),
   /** Optimizations to leave out, to see what they gain. */
   disable: z.array(z.enum(optimizationNames)).default([]),
+  /** Whether forward values are computed again in the backward graph: all, or under auto what `memory` calls for. */
+  recompute: z.enum(["none", "all", "auto"]).default("auto"),
+  /** What a step may add to the weights, in bytes, at which sizes of the batch and of the other named axes. */
+  memory: z
+    .strictObject({
+      bytes: z.number().positive(),
+      batch: z.int().min(1).default(8),
+      seq: z.int().min(1).default(128),
+    })
+    .optional(),
   hash: z.enum(["sampled", "full"]).default("sampled"),
   seed: z.int().default(0),
   /** `modules_to_save` as the task asks for it, unless set here or in the method's options; empty for none. */

@@ -53,4 +53,11 @@ export const trainingErrors = defineDiagnostics({
     got,
     next: "choose another field for the labels, as in --loss cross-entropy{labels=targets}",
   }),
+  E_MEMORY_BUDGET: (budget: number, least: number, batch: number, seq: number) => ({
+    message: "a step does not fit into the memory that it is given, whatever is computed again",
+    place: "--memory",
+    expected: `at least ${Math.ceil(least / 1e6)} MB for a batch of ${batch} and a length of ${seq}`,
+    got: `${Math.floor(budget / 1e6)} MB`,
+    next: "give more memory, or a smaller --batch or --seq",
+  }),
 });

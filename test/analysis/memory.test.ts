@@ -7,6 +7,7 @@ import { bindAxes } from "../../src/analysis/bind-axes.ts";
 import { memoryUse } from "../../src/analysis/memory.ts";
 import { openSubject } from "../../src/compile/analyze.ts";
 import { compileGraphs } from "../../src/compile/compile.ts";
+import type { CompileRequest } from "../../src/compile/request.ts";
 import { writeArtifact } from "../../src/compile/write-artifact.ts";
 import { Batches } from "../../src/data/batches.ts";
 import { readModel } from "../../src/onnx/read.ts";
@@ -40,23 +41,26 @@ async function profileStep(artifact: string): Promise<ReturnType<typeof readProf
 }
 
 describe("memory of a training step", () => {
-  it.each(models)("is that of the runtime, node by node: %s", async (path) => {
-    const artifact = join(folder, path.replaceAll("/", "-"));
-    await writeArtifact(
-      compileGraphs(readModel(path), { method: { options: { target_modules: "all-linear" } } }),
-      artifact,
-    );
+  it.each<[string, CompileRequest]>([
+    ...models.map((path): [string, CompileRequest] => [path, {}]),
+    ["fixtures/models/stories260k/model.onnx", { recompute: "all" }],
+  ])("is that of the runtime, node by node: %s %j", async (path, request) => {
+    const artifact = join(folder, `${path}-${request.recompute ?? ""}`.replaceAll("/", "-"));
+    const method = { options: { target_modules: "all-linear" } };
+    await writeArtifact(compileGraphs(readModel(path), { ...request, method }), artifact);
     const runs = await profileStep(artifact);
     const { train } = openSubject(artifact);
     bindAxes(train, sizes);
     const use = memoryUse(train.graph);
     expect(use.unknown).toEqual([]);
-    expect(use.moments.map(({ node }) => node.name)).toEqual(runs.map(({ node }) => node));
-    const start = (runs[0]?.inUse ?? 0) - (use.moments[0]?.live ?? 0);
-    // What is off is small results that the runtime knows to be alike, or does not know to be.
-    const off = runs.map(({ inUse }, i) => Math.abs(inUse - start - (use.moments[i]?.live ?? 0)));
-    expect(Math.max(...off)).toBeLessThan(0.12 * use.peak);
+    // The replay goes through both branches of each If.
+    const moments = use.moments.filter(({ node }) => node.graph?.name !== "never");
+    expect(moments.map(({ node }) => node.name)).toEqual(runs.map(({ node }) => node));
+    const start = (runs[0]?.inUse ?? 0) - (moments[0]?.live ?? 0);
+    // What is off is small results that the runtime knows to be alike, or does not know to be; more so in branches.
+    const off = runs.map(({ inUse }, i) => Math.abs(inUse - start - (moments[i]?.live ?? 0)));
+    expect(Math.max(...off)).toBeLessThan((request.recompute === undefined ? 0.12 : 0.25) * use.peak);
     const peak = Math.max(...runs.map(({ inUse }) => inUse)) - start;
-    expect(Math.abs(use.peak - peak)).toBeLessThan(0.03 * peak);
+    expect(Math.abs(use.peak - peak)).toBeLessThan((request.recompute === undefined ? 0.03 : 0.08) * peak);
   });
 });
