@@ -29,10 +29,12 @@ interface Setting {
 
 const settings: Readonly<Record<string, Setting>> = {
   c3a: { flags: ["--block-size", "32"] },
+  "ln-tuning": { flags: ["--target", "input_layernorm,post_attention_layernorm,norm"] },
+  randlora: { lr: 1e-3 },
   road: { flags: ["--group-size", "32"] },
   shira: { flags: ["--r", "4"] },
   "trainable-tokens": { flags: ["--token-indices", Array.from({ length: 256 }, (_, i) => i).join()] },
-  vblora: { flags: ["--vector-length", "32"], lr: 1e-1 },
+  vblora: { flags: ["--vector-length", "32"] },
   waveft: { flags: ["--n-frequency", "512"] },
 };
 
@@ -122,7 +124,10 @@ function trainOne(
   const { lr = 1e-2, flags = [] } = settings[name] ?? {};
   const artifact = join(into, name);
   const chooses = method.sites.includes("linear") && "target_modules" in method.options.shape;
-  const targets = chooses && !flags.includes("--token-indices") ? ["--target", attention] : [];
+  const targets =
+    chooses && !flags.includes("--token-indices") && !flags.includes("--target")
+      ? ["--target", attention]
+      : [];
   const compiled = command(compiledReply, [
     ...["compile", model],
     ...(file === undefined ? [] : ["--use", file]),

@@ -1,5 +1,5 @@
 /** Writes the files that generators produce or, with `--check` on the command line, compares them instead. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { identifierOf } from "../src/cli/identifier.ts";
@@ -33,6 +33,20 @@ export function emitGenerated(files: readonly GeneratedFile[], root: string = re
       mkdirSync(dirname(target), { recursive: true });
       writeFileSync(target, text);
       console.log(`wrote ${shown}`);
+    }
+  }
+}
+
+/** Removes the files of a folder that nothing generates any more, or under `--check` names them. */
+export function removeStale(folder: string, isStale: (file: string) => boolean): void {
+  const path = join(repository, folder);
+  for (const file of (existsSync(path) ? readdirSync(path) : []).filter(isStale)) {
+    if (process.argv.includes("--check")) {
+      console.error(`${folder}/${file} is of no record: run \`npm run generate\` and commit the result`);
+      process.exitCode = 1;
+    } else {
+      rmSync(join(path, file));
+      console.log(`removed ${folder}/${file}`);
     }
   }
 }

@@ -1,14 +1,15 @@
 /**
- * Generates `docs/methods.md`: methods, optimizers and losses with formulas and tables of their options. It reads the lists
- * that `registry.ts` writes, and runs after it, since generators run in the order of their names.
+ * Generates `docs/methods.md`, which lists methods and describes optimizers and losses, and a page for each method. It reads the
+ * lists that `registry.ts` writes, and runs after it, since generators run in the order of their names.
  */
 import type { z } from "zod";
 import { adapters } from "../../passes/adapters/index.ts";
 import { losses } from "../../passes/losses/index.ts";
 import { optimizers } from "../../passes/optimizers/index.ts";
 import type { Adapter } from "../../src/adapt/define.ts";
-import { defaultText, describeOptions, type OptionDescription } from "../../src/pass/describe-options.ts";
-import { emitGenerated } from "../generated-files.ts";
+import { emitGenerated, removeStale } from "../generated-files.ts";
+import { methodPage } from "../method-page.ts";
+import { cell, optionTable, sentence } from "../option-table.ts";
 
 interface Named {
   readonly name: string;
@@ -33,13 +34,15 @@ const text = [
   introduction,
   "## Methods\n",
   overview(methods),
-  ...methods.map(methodSection),
   "## Optimizers\n",
   ...optimizers.map((record) => section(record, record.paper)),
   "## Losses\n",
   ...losses.map((record) => section(record)),
 ].join("\n");
-emitGenerated([{ path: "docs/methods.md", text }]);
+const pages = methods.map((method) => ({ path: `docs/methods/${method.name}.md`, text: methodPage(method) }));
+emitGenerated([{ path: "docs/methods.md", text }, ...pages]);
+const known = new Set(methods.map(({ name }) => `${name}.md`));
+removeStale("docs/methods", (file) => !known.has(file));
 
 function overview(records: readonly Adapter[]): string {
   return [
@@ -47,15 +50,10 @@ function overview(records: readonly Adapter[]): string {
     "| --- | --- | --- | --- |",
     ...records.map(
       ({ name, peftType, sites, summary }) =>
-        `| [${name}](#${name}) | ${peftType} | ${sites.join(", ")} | ${cell(summary)} |`,
+        `| [${name}](methods/${name}.md) | ${peftType} | ${sites.join(", ")} | ${cell(summary)} |`,
     ),
     "",
   ].join("\n");
-}
-
-function methodSection(record: Adapter): string {
-  const { formula, sites, paper } = record;
-  return section(record, `    ${formula}`, `Adapts ${sites.join(", ")} modules.`, paper);
 }
 
 function section({ name, summary, options }: Described, ...facts: readonly string[]): string {
@@ -65,28 +63,4 @@ function section({ name, summary, options }: Described, ...facts: readonly strin
     ...facts.map((fact) => `${fact}\n`),
     optionTable(options),
   ].join("\n");
-}
-
-function optionTable(schema: z.ZodObject): string {
-  const options = describeOptions(schema);
-  if (options.length === 0) return "It has no options.\n";
-  return [
-    "| option | value | default | meaning |",
-    "| --- | --- | --- | --- |",
-    ...options.map((option) => `| \`${option.name}\` | ${optionCells(option)} |`),
-    "",
-  ].join("\n");
-}
-
-function optionCells(option: OptionDescription): string {
-  const value = defaultText(option);
-  return [option.type, value === undefined ? "" : `\`${value}\``, option.description].map(cell).join(" | ");
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
-}
-
-function cell(text: string): string {
-  return text.replaceAll("|", "\\|").replaceAll("<", "&lt;").replaceAll("\n", " ");
 }

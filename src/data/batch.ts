@@ -24,6 +24,8 @@ export type Batch = Readonly<Record<string, Field>>;
 export interface FieldRequest {
   readonly name: string;
   readonly dtype: ElementType;
+  /** Whether it holds one number of each example that can only be 0, such as the task where there is one: data may lack it. */
+  readonly zeros?: boolean;
 }
 
 /** Examples that can be put together to batches. */
@@ -55,13 +57,20 @@ export function assembleBatch(
   makers: ReadonlyMap<string, () => Field>,
   wanted: readonly FieldRequest[],
 ): Batch {
-  return Object.fromEntries(
-    wanted.map(({ name, dtype }) => {
-      const make = makers.get(name);
-      if (make === undefined) throw dataErrors.E_FIELD_MISSING(source, name, [...makers.keys()]);
-      return [name, castField(name, make(), dtype)];
-    }),
-  );
+  const given = wanted.filter(({ name, zeros }) => zeros !== true || makers.has(name));
+  const made = given.map(({ name, dtype }): [string, Field] => {
+    const make = makers.get(name);
+    if (make === undefined) throw dataErrors.E_FIELD_MISSING(source, name, [...makers.keys()]);
+    return [name, castField(name, make(), dtype)];
+  });
+  const rows = made[0]?.[1].shape[0] ?? 0;
+  const zeros = wanted
+    .filter((request) => !given.includes(request))
+    .map(({ name, dtype }): [string, Field] => [
+      name,
+      { dtype, shape: [rows], data: zeroElements(dtype, rows) },
+    ]);
+  return Object.fromEntries([...made, ...zeros]);
 }
 
 /**

@@ -20,9 +20,11 @@ export function scalarOf(outputs: Readonly<Record<string, Field>>, name: string,
 
 /** Fields that the graphs of an artifact read, with their types. */
 export function wantedFields(manifest: Manifest): FieldRequest[] {
-  return manifest.graphs.train.inputs.flatMap(({ role, field, name, dtype }) =>
-    role === "batch" || role === "label" ? [{ name: field ?? name, dtype: fieldType(name, dtype) }] : [],
-  );
+  return manifest.graphs.train.inputs.flatMap(({ role, field, name, dtype, below, shape }) => {
+    if (role !== "batch" && role !== "label") return [];
+    const request = { name: field ?? name, dtype: fieldType(name, dtype) };
+    return [below === 1 && shape.length === 1 ? { ...request, zeros: true } : request];
+  });
 }
 
 /** The type of a field. @throws DiagnosticError `E_FEED` for types that batches do not have. */
