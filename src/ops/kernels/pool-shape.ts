@@ -1,4 +1,5 @@
 /** Shapes of pools, and what they are told of their windows. */
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import type { Dim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { type TensorType, tensorType } from "../../ir/type.ts";
@@ -29,6 +30,10 @@ export function inferPool(
 ): TensorType | undefined {
   const kernel = poolKernel(node, attrs);
   if (type?.shape === undefined) return type;
+  if (kernel.length !== type.shape.length - 2) {
+    const expected = `a size for each of ${type.shape.length - 2} axes`;
+    throw operatorErrors.E_BAD_ATTRIBUTE(node, "kernel_shape", expected, `[${kernel.slice(0, 16)}]`);
+  }
   const spatial = planWindows(attrs, kernel, type.shape.slice(2)).map(({ output }) => output);
   return tensorType(type.dtype, [...type.shape.slice(0, 2), ...spatial]);
 }
