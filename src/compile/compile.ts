@@ -105,6 +105,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     );
     return forward;
   };
+  const low = settings.precision !== "fp32";
   const state = emptyState();
   const parameterKeys = new Set<string>();
   const evaluation = build(false);
@@ -114,7 +115,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   runPasses(
     evaluation,
     [
-      ...forwardOptimizations(settings.disable, { paddingUnread: false, differentiated: false }),
+      ...forwardOptimizations(settings.disable, { paddingUnread: false, differentiated: false, low }),
       { pass: "flatten" },
     ],
     watch,
@@ -124,7 +125,11 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   // The losses of tasks leave out padding; that of features compares all there is, and of others it is not known.
   const paddingUnread =
     settings.loss === undefined && plan.task !== "feature" && plan.loss.name !== "existing";
-  runPasses(gradient, forwardOptimizations(settings.disable, { paddingUnread, differentiated: true }), watch);
+  runPasses(
+    gradient,
+    forwardOptimizations(settings.disable, { paddingUnread, differentiated: true, low }),
+    watch,
+  );
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   const training = cloneModel(gradient);
   const optimizeStep: PipelineStep = {

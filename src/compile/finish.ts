@@ -21,7 +21,7 @@ export function finishGraph(
     { pass: "cse", options: { scalars: true } },
     { pass: "dce" },
   ];
-  const shortened = wholeOptimizations(settings.disable);
+  const shortened = wholeOptimizations(settings.disable, { low: settings.precision !== "fp32" });
   const steps: PipelineStep[] = [
     { pass: "write-out" },
     { pass: "fold-shapes" },

@@ -18,23 +18,28 @@ export interface GraphUse {
   readonly paddingUnread: boolean;
   /** Whether it is going to be differentiated. */
   readonly differentiated: boolean;
+  /** Whether products are rounded to 16 bits: what rounds at other places than the operators before is left out. */
+  readonly low: boolean;
 }
 
 /** The steps for a graph that is about to be differentiated, or evaluated. */
 export function forwardOptimizations(
   disabled: readonly OptimizationName[],
-  { paddingUnread, differentiated }: GraphUse,
+  { paddingUnread, differentiated, low }: GraphUse,
 ): PipelineStep[] {
   const options: Partial<Record<OptimizationName, PipelineStep["options"]>> = {
     "split-causal": { padded: paddingUnread },
   };
   const kept = forward
-    .filter((name) => !disabled.includes(name) && (differentiated || name !== "raise"))
+    .filter((name) => !disabled.includes(name) && ((differentiated && !low) || name !== "raise"))
     .map((pass): PipelineStep => ({ pass, options: options[pass] ?? {} }));
   return kept.length === 0 ? [] : [{ pass: "dce" }, ...kept, { pass: "cse" }];
 }
 
 /** The steps for a finished graph, between those that tidy it. */
-export function wholeOptimizations(disabled: readonly OptimizationName[]): PipelineStep[] {
-  return whole.filter((name) => !disabled.includes(name)).map((pass) => ({ pass }));
+export function wholeOptimizations(
+  disabled: readonly OptimizationName[],
+  { low }: Pick<GraphUse, "low">,
+): PipelineStep[] {
+  return low ? [] : whole.filter((name) => !disabled.includes(name)).map((pass) => ({ pass }));
 }

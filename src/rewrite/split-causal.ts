@@ -1,14 +1,15 @@
 /** Splits attention under a causal mask into blocks of rows, each of which looks at no column after its last row. */
 import { findCausalMask } from "../analysis/causal-mask.ts";
 import { constantOf } from "../ir/constant.ts";
-import { dimsEqual } from "../ir/dim.ts";
+import { type Dim, dimsEqual, subDims, unknownDim } from "../ir/dim.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
 import { normalizeAxis } from "../ir/shape.ts";
+import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { shapeVector, sizeAt } from "../ops/kernels/shape-vector.ts";
+import { shapeVector, sizeAt, stateShape } from "../ops/kernels/shape-vector.ts";
 import { removeDead } from "./dead.ts";
 
 /** `softmax(scale(queries @ keys) + mask) @ values`, with what makes it. */
@@ -89,18 +90,51 @@ function splitRows(graph: Graph, opset: number, attention: CausalAttention, bloc
   const b = new OpBuilder({ graph, before: reader }, opset);
   b.source = softmax;
   const bounds = rowBounds(b, queries, blocks);
-  const zero = b.ints([0]);
-  const cut = (x: Value, starts: Value[], ends: Value[], axes: number[]): Value =>
-    b.op("Slice", [x, b.concat(starts, 0), b.concat(ends, 0), b.ints(axes)]);
+  const sizes = bounds.map(({ content }) => content?.[0] ?? unknownDim());
+  const [zero] = bounds;
   const parts = bounds.slice(1).map((end, block) => {
-    const start = bounds[block] ?? zero;
-    let scores = b.matmul(cut(queries, [start], [end], [-2]), cut(keys, [zero], [end], [-1]));
+    const start = bounds[block] ?? end;
+    const begin = zero ?? start;
+    const columns = sizes[block + 1] ?? unknownDim();
+    const rows = subDims(columns, sizes[block] ?? 0);
+    let scores = b.matmul(
+      cut(b, queries, { starts: [start], ends: [end], axes: [-2], sizes: [rows] }),
+      cut(b, keys, { starts: [begin], ends: [end], axes: [-1], sizes: [columns] }),
+    );
     for (const scale of scales) scores = b.op(scale.op, [scores, scale.input(1) ?? null]);
-    const hidden = b.add(scores, cut(mask, [start, zero], [end, end], [-2, -1]));
-    return b.matmul(b.op("Softmax", [hidden], { axis: -1 }), cut(values, [zero], [end], [-2]));
+    const bias = cut(b, mask, {
+      starts: [start, begin],
+      ends: [end, end],
+      axes: [-2, -1],
+      sizes: [rows, columns],
+    });
+    const shares = b.op("Softmax", [b.add(scores, bias)], { axis: -1 });
+    return b.matmul(shares, cut(b, values, { starts: [begin], ends: [end], axes: [-2], sizes: [columns] }));
   });
-  replaceValue(output, b.concat(parts, (output.tensorType?.shape?.length ?? 2) - 2));
+  const joined = b.concat(parts, (output.tensorType?.shape?.length ?? 2) - 2);
+  replaceValue(output, stateShape(joined, output));
   if (reader !== undefined) removeDead(reader);
+}
+
+/** A part of a value between bounds at run time, whose sizes are known to be these. */
+interface Cut {
+  readonly starts: readonly Value[];
+  readonly ends: readonly Value[];
+  /** From the end. */
+  readonly axes: readonly number[];
+  readonly sizes: readonly Dim[];
+}
+
+function cut(b: OpBuilder, x: Value, { starts, ends, axes, sizes }: Cut): Value {
+  const part = b.op("Slice", [x, b.concat(starts, 0), b.concat(ends, 0), b.ints(axes)]);
+  const type = x.tensorType;
+  if (type?.shape === undefined) return part;
+  const shape = [...type.shape];
+  axes.forEach((axis, index) => {
+    shape[shape.length + axis] = sizes[index] ?? unknownDim();
+  });
+  part.type = tensorType(type.dtype, shape);
+  return part;
 }
 
 /**

@@ -15,7 +15,7 @@ export const DeformConv = defineOp({
   type: "DeformConv",
   versions: [19, 22],
   inputs: ["x", "w", "offset", "bias?", "mask?"],
-  ranks: { x: 4, w: 4, offset: 4, bias: 1, mask: 4 },
+  ranks: { bias: 1 },
   outputs: ["y"],
   attributes: {
     dilations: ints(),

@@ -78,7 +78,7 @@ export const BiasSplitGelu = defineOp({
   domain,
   versions,
   inputs: ["x", "bias"],
-  ranks: { x: 3, bias: 1 },
+  ranks: { bias: 1 },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x } }) => {

@@ -14,7 +14,7 @@ export const BiasAdd = defineOp({
   domain,
   versions,
   inputs: ["x", "bias", "skip"],
-  ranks: { x: 3, bias: 1, skip: 3 },
+  ranks: { bias: 1 },
   outputs: ["y"],
   attributes: {},
   infer: ({ in: { x } }) => [x.type],

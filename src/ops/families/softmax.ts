@@ -29,8 +29,8 @@ export const Softmax = defineOp({
   precision: "full",
   cost: { overwrites: "x" },
   // y (g - sum(g y))
-  gradient: ({ out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
-    x: () => b.mul(y, b.sub(g, b.reduceSum(b.mul(g, y), [axis]))),
+  gradient: ({ node, out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
+    x: () => b.mul(y, b.sub(g, b.reduceSum(b.mul(g, y), [axisOf(node, axis, rankOf(y))]))),
   }),
   upgrades: { 13: flattenFromAxis },
 });
@@ -49,8 +49,8 @@ export const LogSoftmax = defineOp({
   precision: "full",
   cost: { overwrites: "x" },
   // g - e^y sum(g)
-  gradient: ({ out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
-    x: () => b.sub(g, b.mul(b.exp(y), b.reduceSum(g, [axis]))),
+  gradient: ({ node, out: { y }, attrs: { axis }, grad: { y: g }, b }) => ({
+    x: () => b.sub(g, b.mul(b.exp(y), b.reduceSum(g, [axisOf(node, axis, rankOf(y))]))),
   }),
   upgrades: { 13: flattenFromAxis },
 });

@@ -3,6 +3,7 @@ import { constantOf, smallIntegers } from "../../ir/constant.ts";
 import type { Node } from "../../ir/node.ts";
 import { normalizeAxis } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
+import { rankOf } from "../../ops/facts.ts";
 import { knownIntegers } from "../../ops/kernels/reduction-axes.ts";
 import { nodeRule, type Rule } from "../rule.ts";
 import { haveSameShape } from "./proofs.ts";
@@ -22,7 +23,8 @@ const sumByOutput = nodeRule("sum-by-output", {
   when: (node) => weightedSum(node) !== undefined,
   build: (node, b) => {
     const found = weightedSum(node);
-    return found === undefined ? node.output(0) : b.reduceSum(b.mul(found.g, found.o), [-1]);
+    // From the front: the runtime takes an axis from the end of a tensor without elements for one that it does not have.
+    return found === undefined ? node.output(0) : b.reduceSum(b.mul(found.g, found.o), [rankOf(found.o) - 1]);
   },
 });
 

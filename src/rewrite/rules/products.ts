@@ -1,6 +1,5 @@
 /** Rules that let products of matrices do the scaling and adding around them, which saves passes over their results. */
 import { constantOf } from "../../ir/constant.ts";
-import { isFloat } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../../ops/builder.ts";
@@ -88,7 +87,8 @@ function sized(node: Node, transA: number, transB: number): Product | undefined 
   if (left === undefined || right === undefined || rank === undefined || rank < 2 || shape?.length !== 2)
     return undefined;
   const [inner, columns] = transB === 0 ? shape : [shape[1], shape[0]];
-  if (left.tensorType === undefined || !isFloat(left.tensorType.dtype)) return undefined;
+  // 16-bit sums would be rounded at other places than those of the operators before.
+  if (left.tensorType?.dtype !== "float32" && left.tensorType?.dtype !== "float64") return undefined;
   if (typeof inner !== "number" || typeof columns !== "number" || inner === 0 || columns === 0)
     return undefined;
   return transA !== 0 && node.op !== "Gemm" ? undefined : { node, left, right, inner, columns };
