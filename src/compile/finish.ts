@@ -21,17 +21,19 @@ export function finishGraph(
     { pass: "cse", options: { scalars: true } },
     { pass: "dce" },
   ];
+  const again = recomputeSteps(settings);
   const shortened = wholeOptimizations(settings.disable, { low: settings.precision !== "fp32" });
   const steps: PipelineStep[] = [
     { pass: "write-out" },
-    { pass: "fold-shapes" },
+    // Of segments that are computed again, sizes would be read in one branch and used outside it.
+    ...(again.length === 0 ? [{ pass: "fold-shapes" }] : []),
     ...tidy,
     ...(shortened.length === 0 ? [] : [...shortened, ...tidy]),
   ];
   if (settings.provider === "cpu" && settings.precision !== "fp32")
     steps.push({ pass: "emulate-low" }, { pass: "dce" });
   if (settings.provider === "cuda") steps.push({ pass: "legalize-cuda" }, { pass: "dce" });
-  steps.push(...recomputeSteps(settings));
+  steps.push(...again);
   if (stepsPerRun > 1) steps.push({ pass: "repeat", options: { steps: stepsPerRun } });
   runPasses(model, steps, watch);
   model.irVersion = Math.min(Math.max(model.irVersion, 10), 13);
