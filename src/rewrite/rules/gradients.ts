@@ -41,27 +41,42 @@ function weightedSum(node: Node): WeightedSum | undefined {
     const matmul = left?.producer;
     if (p == null || matmul?.op !== "MatMul" || matmul.domain !== "") continue;
     const [g, turned] = [matmul.input(0), matmul.input(1)];
-    const v = turned === undefined ? undefined : transposed(turned);
-    if (g === undefined || v === undefined) continue;
+    if (g === undefined || turned === undefined) continue;
     for (const use of p.uses) {
-      if (use.kind !== "operand" || use.node.op !== "MatMul" || use.index !== 0 || use.node.input(1) !== v)
-        continue;
+      if (use.kind !== "operand" || use.node.op !== "MatMul" || use.index !== 0) continue;
+      const v = use.node.input(1);
+      if (v === undefined || !isTurned(turned, v)) continue;
       const o = use.node.output(0);
-      if (use.node.graph === node.graph && haveSameShape(o, g)) return { g, o };
+      if (use.node.graph === node.graph && haveSameShape(o, g) && isNarrower(o, p)) return { g, o };
     }
   }
   return undefined;
 }
 
-/** What a Transpose of the last two axes reads. */
-function transposed(value: Value): Value | undefined {
-  const node = value.producer;
-  const source = node?.input(0);
-  const rank = source?.tensorType?.shape?.length;
-  if (node?.op !== "Transpose" || rank === undefined) return undefined;
-  const perm = node.ints("perm", undefined);
-  const swaps = perm?.every((axis, at) => axis === (at < rank - 2 ? at : 2 * rank - 3 - at));
-  return swaps === true ? source : undefined;
+/** Whether the last axis is known to be shorter. The same step leads back from the sum over the width. */
+function isNarrower(value: Value, than: Value): boolean {
+  const [width, other] = [value.tensorType?.shape?.at(-1), than.tensorType?.shape?.at(-1)];
+  return typeof width === "number" && (typeof other !== "number" || width < other);
+}
+
+/** Whether one value is the other with its last two axes exchanged: a Transpose of it, or of what it is a Transpose of. */
+function isTurned(turned: Value, value: Value): boolean {
+  const [left, right] = [viewOf(turned), viewOf(value)];
+  if (left === undefined || right === undefined || left.source !== right.source) return false;
+  const rank = left.perm.length;
+  const swapped = right.perm.map((_, at) => right.perm[at < rank - 2 ? at : 2 * rank - 3 - at]);
+  return left.perm.join() === swapped.join();
+}
+
+/** A value as a permutation of axes of what a Transpose reads, or of itself. */
+function viewOf(value: Value): { readonly source: Value; readonly perm: readonly number[] } | undefined {
+  const rank = value.tensorType?.shape?.length;
+  if (rank === undefined) return undefined;
+  const { producer } = value;
+  const source = producer?.op === "Transpose" && producer.domain === "" ? producer.input(0) : undefined;
+  const perm = source === undefined ? undefined : producer?.ints("perm", undefined);
+  const whole = { source: value, perm: Array.from({ length: rank }, (_, axis) => axis) };
+  return source === undefined || perm === undefined ? whole : { source, perm };
 }
 
 /** Two pieces with zeros around them that fill each other's gap: the gradient of an operand that was cut in two. */
