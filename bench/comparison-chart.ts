@@ -21,6 +21,7 @@ export function comparisonChart(rows: readonly Row[]): string {
   const lines = Array.from({ length: steps + 1 }, (_, i) => low + i * 0.2);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    "<title>Held-out loss against trainable parameters, by method</title>",
     `<rect width="${width}" height="${height}" fill="white"/>`,
     ...columns.map((count) => line(x(count), frame.top, x(count), height - frame.bottom)),
     ...columns.map((count) =>

@@ -46,6 +46,7 @@ export function memoryChart({ use, phaseAt }: Footprint, title: string): string 
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    "<title>Memory of a training step, node by node</title>",
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     `<text x="${margin.left}" y="22" font-size="14">${asXml(title)}</text>`,
     ...lines,
