@@ -153,10 +153,11 @@ function chosenMask(node: Node): CausalMask | undefined {
 function addedMask(node: Node): CausalMask | undefined {
   const [left, right] = [node.input(0), node.input(1)];
   if (left === undefined || right === undefined) return undefined;
-  const causal = findCausalMask(left) ?? findCausalMask(right);
-  const other = findCausalMask(left) === undefined ? left : right;
-  const isMask = findCausalMask(other) !== undefined || other.producer?.op === "Where";
-  return causal !== undefined && isMask ? { alone: false } : undefined;
+  const [first, second] = [findCausalMask(left), findCausalMask(right)];
+  if (first === undefined && second === undefined) return undefined;
+  const isMask = (known: CausalMask | undefined, value: Value): boolean =>
+    known !== undefined || value.producer?.op === "Where";
+  return isMask(first, left) && isMask(second, right) ? { alone: false } : undefined;
 }
 
 /** The upper triangle of a blocking constant, above the diagonal. */

@@ -6,6 +6,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
+import { onlyReader } from "../ir/readers.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { dequantize } from "../ops/kernels/dequantize.ts";
@@ -299,11 +300,6 @@ function runsAlong(value: Value, count: number | undefined, kind: "linear" | "co
   const dims = constantOf(value)?.dims ?? [];
   const at = kind === "linear" ? dims.length - 1 : dims.length === 4 ? 1 : 0;
   return dims.every((dim, axis) => dim === (axis === at ? count : 1));
-}
-
-function onlyReader(value: Value): Node | undefined {
-  const [use, another] = value.uses;
-  return use?.kind === "operand" && another === undefined ? use.node : undefined;
 }
 
 function allConstant(values: readonly (Value | undefined)[]): boolean {

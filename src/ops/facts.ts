@@ -30,3 +30,9 @@ export function dimOf(value: Value, axis: number): Dim {
   if (dim === undefined) throw new InternalError(`"${value.name}" has no axis ${axis}`);
   return dim;
 }
+
+/** Whether the last axis is known to be shorter; a known length is taken for shorter than one that may vary. */
+export function isNarrower(value: Value, than: Value): boolean {
+  const [width, other] = [value, than].map(({ tensorType }) => tensorType?.shape?.at(-1));
+  return typeof width === "number" && (typeof other !== "number" || width < other);
+}

@@ -1,9 +1,10 @@
 /** Splits attention under a causal mask into blocks of rows, each of which looks at no column after its last row. */
-import { findCausalMask } from "../analysis/causal-mask.ts";
+import { type CausalMask, findCausalMask } from "../analysis/causal-mask.ts";
 import { constantOf } from "../ir/constant.ts";
 import { type Dim, dimsEqual, subDims, unknownDim } from "../ir/dim.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import { onlyReader } from "../ir/readers.ts";
 import { replaceValue } from "../ir/replace.ts";
 import { normalizeAxis } from "../ir/shape.ts";
 import { tensorType } from "../ir/type.ts";
@@ -36,9 +37,15 @@ export interface SplitOptions {
 
 /** With n blocks of rows, (n + 1) / 2n of all products and element-wise work are left. Gives how many were split. */
 export function splitCausal(graph: Graph, opset: number, options: SplitOptions): number {
+  // Layers share their mask, which may be a large constant.
+  const masks = new Map<Value, CausalMask | undefined>();
+  const maskOf = (value: Value): CausalMask | undefined => {
+    if (!masks.has(value)) masks.set(value, findCausalMask(value));
+    return masks.get(value);
+  };
   let split = 0;
   for (const node of [...graph.nodes()]) {
-    const found = node.op === "Softmax" ? findAttention(node, options) : undefined;
+    const found = node.op === "Softmax" ? findAttention(node, options, maskOf) : undefined;
     if (found === undefined) continue;
     splitRows(graph, opset, found, options.blocks);
     split += 1;
@@ -46,7 +53,11 @@ export function splitCausal(graph: Graph, opset: number, options: SplitOptions):
   return split;
 }
 
-function findAttention(softmax: Node, { shortest, padded }: SplitOptions): CausalAttention | undefined {
+function findAttention(
+  softmax: Node,
+  { shortest, padded }: SplitOptions,
+  maskOf: (value: Value) => CausalMask | undefined,
+): CausalAttention | undefined {
   const shape = softmax.output(0).tensorType?.shape;
   const [rows, columns] = [shape?.at(-2), shape?.at(-1)];
   if (shape === undefined || rows === undefined || columns === undefined || !dimsEqual(rows, columns))
@@ -60,7 +71,7 @@ function findAttention(softmax: Node, { shortest, padded }: SplitOptions): Causa
   if (reader === undefined || values === undefined || sum === undefined) return undefined;
   for (const [scores, mask] of [sum.inputs, [...sum.inputs].reverse()]) {
     if (scores == null || mask == null) continue;
-    const causal = findCausalMask(mask);
+    const causal = maskOf(mask);
     const product = causal === undefined ? undefined : scaledProduct(scores);
     if (causal === undefined || product === undefined || !(causal.alone || padded)) continue;
     return { ...product, mask, softmax, values, output: reader.output(0) };
@@ -159,9 +170,4 @@ function rowBounds(b: OpBuilder, queries: Value, blocks: number): Value[] {
 function made(value: Value | undefined, op: string): Node | undefined {
   const node = value?.producer;
   return node?.op === op && node.domain === "" && value?.uses.size === 1 ? node : undefined;
-}
-
-function onlyReader(value: Value): Node | undefined {
-  const [use] = value.uses;
-  return value.uses.size === 1 && use?.kind === "operand" ? use.node : undefined;
 }

@@ -9,6 +9,7 @@ import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { shapeOf } from "../ops/facts.ts";
+import { FlatLayout } from "./flat-layout.ts";
 
 /** A part of a flat vector: `key` lies at `offset` elements, row-major with this shape. */
 export interface FlatSlice {
@@ -44,8 +45,9 @@ export function flattenParameters(graph: Graph, opset: number): FlatSlice[] {
     initializer: concatenated(params),
   });
   setRole(flat, "param", facts);
-  splitFlat(graph, flat, params, slices, opset);
-  packGradients(graph, slices, opset);
+  const layout = new FlatLayout(slices);
+  splitFlat(graph, flat, params, layout, opset);
+  packGradients(graph, layout, opset);
   for (const param of params) graph.removeInput(param);
   return slices;
 }
@@ -87,35 +89,30 @@ function splitFlat(
   graph: Graph,
   flat: Value,
   params: readonly Value[],
-  slices: readonly FlatSlice[],
+  layout: FlatLayout,
   opset: number,
 ): void {
-  const b = new OpBuilder({ graph, before: graph.first }, opset);
-  const sizes = slices.map(({ shape }) => countElements(shape));
-  const parts =
-    params.length === 1 ? [flat] : b.ops("Split", [flat, b.ints(sizes)], { axis: 0 }, params.length);
+  const tensors = layout.split(new OpBuilder({ graph, before: graph.first }, opset), flat);
   params.forEach((param, i) => {
-    const part = parts[i];
-    if (part === undefined) throw new InternalError("a split lacks a part");
-    const shaped = b.reshape(part, slices[i]?.shape ?? []);
-    shaped.name = param.name;
-    param.replaceUses(shaped);
+    const tensor = tensors[i];
+    if (tensor === undefined) throw new InternalError("a split lacks a part");
+    tensor.name = param.name;
+    param.replaceUses(tensor);
   });
 }
 
-function packGradients(graph: Graph, slices: readonly FlatSlice[], opset: number): void {
+function packGradients(graph: Graph, layout: FlatLayout, opset: number): void {
   const grads = withRole(graph.outputs, "grad");
   if (grads.length === 0) return;
   const byKey = new Map(grads.map((grad) => [roleFact(grad, "key"), grad]));
-  const b = new OpBuilder({ graph }, opset);
-  const parts = slices.map(({ key }) => {
+  const ordered = layout.slices.map(({ key }) => {
     const grad = byKey.get(key);
     if (grad === undefined) throw new InternalError(`parameter "${key}" has no gradient`);
-    return b.reshape(grad, [-1]);
+    return grad;
   });
-  const flat = b.concat(parts, 0);
+  const flat = layout.join(new OpBuilder({ graph }, opset), ordered);
   flat.name = flatNames.grads;
-  setRole(flat, "grad", { slices: JSON.stringify(slices) });
+  setRole(flat, "grad", { slices: JSON.stringify(layout.slices) });
   graph.setOutputs([
     ...graph.outputs.filter((output) => !byKey.has(roleFact(output, "key")) || !grads.includes(output)),
     flat,

@@ -5,41 +5,37 @@ import { type SingularParts, singularParts, transposed } from "./svd.ts";
 /** Below this part of the largest element of the Gram matrix, its eigenvectors say too little of those of the matrix. */
 const smallestShare = 1e-9;
 
+type Decompose = (matrix: ArrayLike<number>, rows: number, columns: number, count: number) => SingularParts;
+
 /**
  * The `count` smallest singular values, falling, with their vectors, as {@link singularParts} gives the largest: from eigenvectors
  * of the smaller Gram matrix where the values are large enough for that, else from a full decomposition.
  */
-export function smallestParts(
-  matrix: ArrayLike<number>,
-  rows: number,
-  columns: number,
-  count: number,
-): SingularParts {
-  if (rows > columns) {
-    const { left, values, right } = smallestParts(transposed(matrix, rows, columns), columns, rows, count);
-    return { left: transposed(right, count, rows), values, right: transposed(left, columns, count) };
-  }
-  return ofGram(matrix, [rows, columns], count, 1) ?? ofAll(matrix, rows, columns, count);
-}
+export const smallestParts: Decompose = (matrix, rows, columns, count) =>
+  ofWider(matrix, rows, columns, count, (...wide) => ofGram(...wide, 1) ?? ofAll(...wide));
 
 /** The `count` largest, in the same way: for a few of a large matrix whose singular values lie near each other. */
-export function largestParts(
+export const largestParts: Decompose = (matrix, rows, columns, count) =>
+  ofWider(matrix, rows, columns, count, (...wide) => ofGram(...wide, -1) ?? singularParts(...wide));
+
+/** Decomposes a matrix, or its transpose where that is the one with no more rows than columns. */
+function ofWider(
   matrix: ArrayLike<number>,
   rows: number,
   columns: number,
   count: number,
+  decompose: Decompose,
 ): SingularParts {
-  if (rows > columns) {
-    const { left, values, right } = largestParts(transposed(matrix, rows, columns), columns, rows, count);
-    return { left: transposed(right, count, rows), values, right: transposed(left, columns, count) };
-  }
-  return ofGram(matrix, [rows, columns], count, -1) ?? singularParts(matrix, rows, columns, count);
+  if (rows <= columns) return decompose(matrix, rows, columns, count);
+  const { left, values, right } = decompose(transposed(matrix, rows, columns), columns, rows, count);
+  return { left: transposed(right, count, rows), values, right: transposed(left, columns, count) };
 }
 
 /** For rows <= columns: u of M M^T, the smallest, or with `sign` -1 the largest; values and right vectors by u^T M. */
 function ofGram(
   matrix: ArrayLike<number>,
-  [rows, columns]: readonly [number, number],
+  rows: number,
+  columns: number,
   count: number,
   sign: 1 | -1,
 ): SingularParts | undefined {

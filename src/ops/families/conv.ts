@@ -41,14 +41,7 @@ export const Conv = defineOp({
   attributes: convolutionParams,
   infer: ({ node, in: { x, w, bias }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
-    requireRank(node, "x", x, 3, Number.POSITIVE_INFINITY);
-    requireRank(
-      node,
-      "w",
-      w,
-      x.tensorType?.shape?.length ?? 3,
-      x.tensorType?.shape?.length ?? Number.POSITIVE_INFINITY,
-    );
+    requireLikeRanks(node, x, w);
     const type = x.tensorType;
     requireShape(node, "bias", bias, [w.tensorType?.shape?.[0]]);
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
@@ -99,14 +92,7 @@ export const ConvTranspose = defineOp({
   attributes: { ...convolutionParams, output_padding: ints(), output_shape: ints() },
   infer: ({ node, in: { x, w }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
-    requireRank(node, "x", x, 3, Number.POSITIVE_INFINITY);
-    requireRank(
-      node,
-      "w",
-      w,
-      x.tensorType?.shape?.length ?? 3,
-      x.tensorType?.shape?.length ?? Number.POSITIVE_INFINITY,
-    );
+    requireLikeRanks(node, x, w);
     const type = x.tensorType;
     if (attrs.group < 1)
       throw operatorErrors.E_BAD_ATTRIBUTE(node, "group", "at least 1", String(attrs.group));
@@ -194,4 +180,11 @@ function addBias(x: NDArray, { shape, sums }: Convolved, bias: NDArray | undefin
   const [channels, inner] = [shape[1] ?? 1, countElements(shape.slice(2))];
   const added = sums.map((sum, at) => sum + (bias.numbers[Math.floor(at / inner) % channels] ?? 0));
   return fromNumbers(x.dtype, shape, added, exact);
+}
+
+/** Data and weight have one rank: batch, channels and at least one spatial axis. */
+function requireLikeRanks(node: Node, x: Value, w: Value): void {
+  const rank = x.tensorType?.shape?.length;
+  requireRank(node, "x", x, 3, Number.POSITIVE_INFINITY);
+  requireRank(node, "w", w, rank ?? 3, rank ?? Number.POSITIVE_INFINITY);
 }

@@ -1,7 +1,7 @@
 /** Gradients of MatMul for every pair of ranks. */
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
-import { rankOf, shapeOf } from "../facts.ts";
+import { isNarrower, rankOf } from "../facts.ts";
 import type { GradientThunk } from "../record.ts";
 import { once } from "./once.ts";
 import { productOf, reshapeTo, type Size, sizeAt, sizesOf } from "./shape-vector.ts";
@@ -24,12 +24,6 @@ export function matmulGradients(
         ? b.transposeLast(b.matmul(b.transposeLast(g()), left))
         : b.matmul(b.transposeLast(left), g()),
   };
-}
-
-/** Whether the last axis is known to be shorter; a known length is taken for shorter than one that may vary. */
-function isNarrower(value: Value, than: Value): boolean {
-  const [width, other] = [shapeOf(value).at(-1), shapeOf(than).at(-1)];
-  return typeof width === "number" && (typeof other !== "number" || width < other);
 }
 
 /** The vector on the left is a row, which the result has lost. */

@@ -1,9 +1,8 @@
 /** Resizing by one factor for several axes, which the runtime takes from sizes that are known when the model runs. */
-import { floatAttribute } from "../../ir/attribute.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { countUp } from "./rearrange.ts";
-import type { ResizeAttributes } from "./resize.ts";
+import { interpolation, type ResizeAttributes } from "./resize.ts";
 import { shapeVector, sizeAt } from "./shape-vector.ts";
 
 /** Axes beside batch and channel that the runtime resizes at once. */
@@ -43,12 +42,7 @@ export function aspectTranspose(
   const resized = b.op("Resize", [lines, null, null, sizes], {
     axes: places,
     keep_aspect_ratio_policy: attrs.keep_aspect_ratio_policy,
-    mode: attrs.mode,
-    nearest_mode: attrs.mode === "nearest" ? attrs.nearest_mode : undefined,
-    coordinate_transformation_mode: attrs.coordinate_transformation_mode,
-    cubic_coeff_a: attrs.mode === "cubic" ? floatAttribute(attrs.cubic_coeff_a) : undefined,
-    exclude_outside: attrs.exclude_outside === 0 ? undefined : 1,
-    antialias: attrs.antialias === 0 ? undefined : 1,
+    ...interpolation(attrs),
   });
   const first = b.slice(resized, { starts: others.map(() => 0), ends: others.map(() => 1), axes: others });
   return b.squeeze(first, [1, ...others]);

@@ -4,7 +4,6 @@
  */
 
 import { operatorErrors } from "../../diagnostics/operator.ts";
-import { floatAttribute } from "../../ir/attribute.ts";
 import { float32Tensor } from "../../ir/constant.ts";
 import { type Dim, dimsEqual, floorDivDims, mulDims, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
@@ -14,6 +13,7 @@ import { rankOf, shapeOf } from "../facts.ts";
 import { once } from "./once.ts";
 import {
   type AxisChange,
+  interpolation,
   keepsAll,
   knownResize,
   planResize,
@@ -177,12 +177,7 @@ function computedTranspose(
       ? [null, shapeVector(b, [sizeAt(x, axis), 1, 2, sizeAt(y, axis)])]
       : [scaleVector(b, change?.scale, scales, index, copies()), null];
   const resized = b.op("Resize", [lines, region, factors, sizes], {
-    mode: attrs.mode,
-    nearest_mode: attrs.mode === "nearest" ? attrs.nearest_mode : undefined,
-    coordinate_transformation_mode: attrs.coordinate_transformation_mode,
-    cubic_coeff_a: attrs.mode === "cubic" ? floatAttribute(attrs.cubic_coeff_a) : undefined,
-    exclude_outside: attrs.exclude_outside === 0 ? undefined : 1,
-    antialias: attrs.antialias === 0 ? undefined : 1,
+    ...interpolation(attrs),
   });
   const first = b.slice(resized, { starts: [0], ends: [1], axes: [2] });
   return b.squeeze(first, [1, 2]);

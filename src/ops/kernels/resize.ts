@@ -1,5 +1,6 @@
 /** Sizes and evaluation of Resize. */
 import { operatorErrors } from "../../diagnostics/operator.ts";
+import { type AttributeLike, floatAttribute } from "../../ir/attribute.ts";
 import { constantOf } from "../../ir/constant.ts";
 import { type Dim, floorDivDims, mulDims, unknownDim } from "../../ir/dim.ts";
 import { isInteger } from "../../ir/dtype.ts";
@@ -17,6 +18,18 @@ export interface ResizeAttributes extends ResizeMode {
   readonly axes: readonly number[] | undefined;
   readonly extrapolation_value: number;
   readonly keep_aspect_ratio_policy: string;
+}
+
+/** What says how a Resize computes an element, as attributes of another Resize. */
+export function interpolation(attrs: ResizeAttributes): Record<string, AttributeLike | undefined> {
+  return {
+    mode: attrs.mode,
+    nearest_mode: attrs.mode === "nearest" ? attrs.nearest_mode : undefined,
+    coordinate_transformation_mode: attrs.coordinate_transformation_mode,
+    cubic_coeff_a: attrs.mode === "cubic" ? floatAttribute(attrs.cubic_coeff_a) : undefined,
+    exclude_outside: attrs.exclude_outside === 0 ? undefined : 1,
+    antialias: attrs.antialias === 0 ? undefined : 1,
+  };
 }
 
 /** Operands that say how much is resized, as far as they are known. */

@@ -3,7 +3,7 @@ import { constantOf, smallIntegers } from "../../ir/constant.ts";
 import type { Node } from "../../ir/node.ts";
 import { normalizeAxis } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
-import { rankOf } from "../../ops/facts.ts";
+import { isNarrower, rankOf } from "../../ops/facts.ts";
 import { knownIntegers } from "../../ops/kernels/reduction-axes.ts";
 import { nodeRule, type Rule } from "../rule.ts";
 import { haveSameShape } from "./proofs.ts";
@@ -47,16 +47,11 @@ function weightedSum(node: Node): WeightedSum | undefined {
       const v = use.node.input(1);
       if (v === undefined || !isTurned(turned, v)) continue;
       const o = use.node.output(0);
+      // The same step leads back from the sum over the width, unless that is the shorter one.
       if (use.node.graph === node.graph && haveSameShape(o, g) && isNarrower(o, p)) return { g, o };
     }
   }
   return undefined;
-}
-
-/** Whether the last axis is known to be shorter. The same step leads back from the sum over the width. */
-function isNarrower(value: Value, than: Value): boolean {
-  const [width, other] = [value.tensorType?.shape?.at(-1), than.tensorType?.shape?.at(-1)];
-  return typeof width === "number" && (typeof other !== "number" || width < other);
 }
 
 /** Whether one value is the other with its last two axes exchanged: a Transpose of it, or of what it is a Transpose of. */

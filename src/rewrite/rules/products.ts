@@ -8,7 +8,7 @@ import { fromTensor } from "../../ops/ndarray.ts";
 import { nodeRule, type Rule } from "../rule.ts";
 import { haveSameShape } from "./proofs.ts";
 
-/** A product of two matrices with nothing added, seen under the shape of `result`. */
+/** A product with a matrix on the right and nothing added. */
 interface Product {
   readonly node: Node;
   readonly left: Value;
@@ -27,7 +27,8 @@ const accumulate = nodeRule("add-by-product", {
     if (chosen === undefined) return node.output(0);
     const { product, other } = chosen;
     const { columns } = product;
-    const left = asRows(b, product.left, product.inner, product.node);
+    // That of a Gemm is a matrix, maybe transposed, already.
+    const left = asMatrix(b, product.left, product.inner);
     const attributes = Object.fromEntries(product.node.attributes);
     const sum = b.op("Gemm", [left, product.right, asMatrix(b, other, columns)], attributes);
     return reshapeLike(b, sum, other);
@@ -74,14 +75,11 @@ function productOf(value: Value): Product | undefined {
     // The rows must still be rows.
     return inside !== undefined && value.tensorType?.shape?.at(-1) === inside.columns ? inside : undefined;
   }
-  if (node.op === "Gemm")
-    return node.input(2) === undefined
-      ? sized(node, node.int("transA", 0), node.int("transB", 0))
-      : undefined;
-  return node.op === "MatMul" ? sized(node, 0, 0) : undefined;
+  if (node.op === "Gemm") return node.input(2) === undefined ? sized(node, node.int("transB", 0)) : undefined;
+  return node.op === "MatMul" ? sized(node, 0) : undefined;
 }
 
-function sized(node: Node, transA: number, transB: number): Product | undefined {
+function sized(node: Node, transB: number): Product | undefined {
   const [left, right] = [node.input(0), node.input(1)];
   const [rank, shape] = [left?.tensorType?.shape?.length, right?.tensorType?.shape];
   if (left === undefined || right === undefined || rank === undefined || rank < 2 || shape?.length !== 2)
@@ -91,12 +89,7 @@ function sized(node: Node, transA: number, transB: number): Product | undefined 
   if (left.tensorType?.dtype !== "float32" && left.tensorType?.dtype !== "float64") return undefined;
   if (typeof inner !== "number" || typeof columns !== "number" || inner === 0 || columns === 0)
     return undefined;
-  return transA !== 0 && node.op !== "Gemm" ? undefined : { node, left, right, inner, columns };
-}
-
-/** The left operand as a matrix; that of a Gemm is one, maybe transposed. */
-function asRows(b: OpBuilder, left: Value, inner: number, node: Node): Value {
-  return node.op === "Gemm" ? left : asMatrix(b, left, inner);
+  return { node, left, right, inner, columns };
 }
 
 function asMatrix(b: OpBuilder, value: Value, columns: number): Value {
