@@ -180,7 +180,7 @@ function applyBase(b: OpBuilder, site: Site, x: Value, weights: Merged): Value {
   const { quantized, rows } = site.weight;
   if (weights.weight !== undefined && (quantized?.readByOperator === true || rows !== undefined))
     return applyFloat(b, site, x, { ...weights, weight: weights.weight });
-  if (weights.bias !== undefined && rows !== undefined)
+  if (weights.bias !== undefined && (rows ?? site.bias?.rows) !== undefined)
     return applyFloat(b, site, x, { ...weights, weight: torchWeight(b, site) });
   const map = new Map<Value, Value>([[site.x, x]]);
   for (const node of nodesOf(site)) {

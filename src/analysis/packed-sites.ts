@@ -1,7 +1,9 @@
 /** Modules that a file packs into one product: each is a site of its own, with some rows of the weight. */
 
 import { constantOf, smallIntegers } from "../ir/constant.ts";
+import { isFloat } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
 import type { LinearSite, SiteParameter } from "./sites.ts";
 
 /** Metadata of a Split whose results are those of modules that share one product: their names, with commas between. */
@@ -45,4 +47,34 @@ function pathOfPart(path: string, name: string): string {
   return /qkv|query_key_value/.test(path.slice(at + 1))
     ? `${path.slice(0, at + 1)}${name}`
     : `${path}.${name}`;
+}
+
+/** Result of a Split of an initializer. */
+export interface InitializerPart {
+  readonly value: Value;
+  readonly axis: number;
+  /** Where it lies on that axis. */
+  readonly rows: { readonly start: number; readonly size: number };
+  /** Shape of the part. */
+  readonly dims: readonly number[];
+  readonly reader: Node;
+}
+
+/** The float initializer that a Split takes a value from, as where PyTorch chunks the weights of several products. */
+export function splitPart(result: Value | undefined): InitializerPart | undefined {
+  const reader = result?.producer;
+  if (result === undefined || reader?.op !== "Split" || reader.domain !== "") return undefined;
+  const value = reader.input(0);
+  const dims = constantOf(value) === undefined ? undefined : value?.initializer?.dims;
+  const { dtype } = value?.initializer ?? {};
+  if (value === undefined || dims === undefined || dtype === undefined || !isFloat(dtype)) return undefined;
+  const axis = (reader.int("axis", 0) + dims.length) % dims.length;
+  const [length = 0, count] = [dims[axis], reader.outputs.length];
+  const even = Array.from({ length: count }, () => length / count);
+  const sizes = reader.input(1) === undefined ? even : smallIntegers(constantOf(reader.input(1)));
+  const index = reader.outputs.indexOf(result);
+  const size = sizes?.[index];
+  if (sizes === undefined || size === undefined || !Number.isInteger(size)) return undefined;
+  const start = sizes.slice(0, index).reduce((sum, each) => sum + each, 0);
+  return { value, axis, rows: { start, size }, dims: dims.with(axis, size), reader };
 }

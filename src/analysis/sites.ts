@@ -9,9 +9,10 @@ import { opOf } from "../ops/registry.ts";
 import type { AttentionSite } from "./attention-sites.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
 import { normSite } from "./norm-site.ts";
-import { unpackSite } from "./packed-sites.ts";
+import { type InitializerPart, splitPart, unpackSite } from "./packed-sites.ts";
 import { quantizedSite } from "./quantized-site.ts";
 import { dequantizedByNode, type QuantizedWeight } from "./quantized-weight.ts";
+import { tellApart } from "./tell-apart.ts";
 import type { PromptSite } from "./token-streams.ts";
 
 /** How the file stores a weight relative to PyTorch's layout of the same module. */
@@ -93,7 +94,6 @@ export type AnySiteKind = AnySite["kind"];
 export function findSites(graph: Graph): Site[] {
   const tree = new ModuleTree(graph);
   const sites: Site[] = [];
-  const taken = new Map<string, number>();
   for (const node of graph.nodes()) {
     const site =
       packedSite(node, tree) ??
@@ -103,14 +103,9 @@ export function findSites(graph: Graph): Site[] {
       normSite(node, tree);
     // What an adapter brought along is no module of the model.
     if (site === undefined || roleOf(site.weight.value) === "frozen") continue;
-    for (const each of site.kind === "linear" ? unpackSite(site) : [site]) {
-      // A shared module is called more than once: each further call is a site of its own behind the first.
-      const count = taken.get(each.path) ?? 0;
-      taken.set(each.path, count + 1);
-      sites.push(count === 0 ? each : { ...each, path: `${each.path}#${count}` });
-    }
+    sites.push(...(site.kind === "linear" ? unpackSite(site) : [site]));
   }
-  return sites;
+  return tellApart(sites);
 }
 
 /** Site that makes an output: the last product before it, with nothing but biases, casts and movement in between. */
@@ -148,6 +143,8 @@ function linearSite(node: Node, tree: ModuleTree): LinearSite | undefined {
   const dims = found.dims;
   if (dims.length !== 2) return undefined;
   const flipped = found.flipped !== (node.op === "Gemm" && node.int("transB", 0) !== 0);
+  const { part } = found;
+  if (part !== undefined && part.axis !== (flipped ? 0 : 1)) return undefined;
   const [rows = 0, columns = 0] = dims;
   const [inFeatures, outFeatures] = flipped ? [columns, rows] : [rows, columns];
   const added = node.op === "Gemm" ? gemmBias(node) : addedBias(node, outFeatures);
@@ -163,9 +160,10 @@ function linearSite(node: Node, tree: ModuleTree): LinearSite | undefined {
     weight: {
       value: found.value,
       storedAs: flipped ? "torch" : "transposed",
-      reader: node,
-      operand: 1,
+      reader: part?.reader ?? node,
+      operand: part === undefined ? 1 : 0,
       quantized: found.quantized,
+      ...(part === undefined ? {} : { rows: part.rows }),
     },
     bias: added?.bias,
     inFeatures,
@@ -180,6 +178,7 @@ function convSite(node: Node, tree: ModuleTree): ConvSite | undefined {
   const found = traceWeight(node, 1);
   const dims = found?.dims ?? [];
   if (x === undefined || found === undefined || found.flipped || dims.length < 3) return undefined;
+  if (found.part !== undefined) return undefined;
   const groups = node.int("group", 1);
   const [outChannels = 0, perGroup = 0, ...kernel] = dims;
   const bias = parameterAt(node, 2);
@@ -205,6 +204,7 @@ function embeddingSite(node: Node, tree: ModuleTree): EmbeddingSite | undefined 
   const dims = found?.dims ?? [];
   if (found === undefined || ids === undefined || dims.length !== 2 || constantOf(ids) !== undefined)
     return undefined;
+  if (found.part !== undefined) return undefined;
   const [rows = 0, width = 0] = found.flipped ? [dims[1], dims[0]] : dims;
   return {
     kind: "embedding",
@@ -262,9 +262,11 @@ function packedSite(node: Node, tree: ModuleTree): LayerSite | undefined {
 interface FoundWeight {
   readonly value: Value;
   readonly flipped: boolean;
-  /** Shape of the weight as the file lays it out. */
+  /** Shape of the weight as the file lays it out; of its part, where it is one. */
   readonly dims: readonly number[];
   readonly quantized?: QuantizedWeight;
+  /** Where the weight is a part of an initializer. */
+  readonly part?: InitializerPart;
 }
 
 /** The float initializer behind an operand, or the numbers that are dequantised to it, through Transposes and Identities. */
@@ -274,6 +276,8 @@ function traceWeight(node: Node, operand: number): FoundWeight | undefined {
   for (let producer = value?.producer; producer !== undefined; producer = value?.producer) {
     const quantized = dequantizedByNode(producer);
     if (quantized !== undefined) return { value: quantized.value, flipped, dims: quantized.shape, quantized };
+    const part = splitPart(value);
+    if (part !== undefined) return { value: part.value, flipped, dims: part.dims, part };
     if (producer.op === "Transpose" && producer.ints("perm", [1, 0]).join() === "1,0") flipped = !flipped;
     else if (producer.op !== "Identity") break;
     value = producer.input(0);
@@ -296,7 +300,7 @@ function addedBias(node: Node, features: number): { y: Value; bias: SiteParamete
     return undefined;
   const bias = parameterAt(use.node, 1 - use.index);
   const dims = bias?.value.initializer?.dims ?? [];
-  if (bias === undefined || dims.length !== 1 || dims[0] !== features) return undefined;
+  if (bias === undefined || dims.length !== 1 || (bias.rows?.size ?? dims[0]) !== features) return undefined;
   return { y: use.node.output(), bias };
 }
 
@@ -305,6 +309,9 @@ function parameterAt(reader: Node, operand: number): SiteParameter | undefined {
   const tensor = constantOf(value);
   const quantized = value?.producer && dequantizedByNode(value.producer);
   if (quantized) return { value: quantized.value, storedAs: "torch", reader, operand, quantized };
+  const part = splitPart(value);
+  if (part !== undefined && part.axis === 0 && part.dims.length === 1)
+    return { value: part.value, storedAs: "torch", reader: part.reader, operand: 0, rows: part.rows };
   if (value === undefined || tensor === undefined || !isFloat(tensor.dtype)) return undefined;
   return { value, storedAs: "torch", reader, operand };
 }

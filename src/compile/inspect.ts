@@ -1,5 +1,6 @@
 /** What a model holds, for `inspect`: modules under their PyTorch paths, parameters, operators, inputs and outputs. */
-import { findHead, findSites, type Site } from "../analysis/sites.ts";
+import { weightShape } from "../adapt/base-weight.ts";
+import { findHead, findSites, type Site, type SiteParameter } from "../analysis/sites.ts";
 import { type Diagnostic, DiagnosticError } from "../diagnostics/define.ts";
 import { cloneModel } from "../ir/clone.ts";
 import { isFloat } from "../ir/dtype.ts";
@@ -115,7 +116,8 @@ function moduleInfos(graph: Graph): ModuleInfo[] {
   const sites = findSites(graph);
   const logits = logitsOutput(graph);
   const head = logits === undefined ? undefined : findHead(sites, logits);
-  const readers = (weight: Value): Site[] => sites.filter((site) => site.weight.value === weight);
+  const readers = ({ value, rows }: SiteParameter): Site[] =>
+    sites.filter(({ weight }) => weight.value === value && weight.rows?.start === rows?.start);
   return sites.map((site) => {
     const { path, kind, weight, bias } = site;
     const tensor = weight.value.initializer;
@@ -124,11 +126,10 @@ function moduleInfos(graph: Graph): ModuleInfo[] {
       kind,
       ...shapeFacts(site),
       dtype: weight.quantized?.description ?? tensor?.dtype ?? "unknown",
-      parameters:
-        countElements(weight.quantized?.shape ?? tensor?.dims ?? [0]) + (bias?.value.initializer?.size ?? 0),
+      parameters: countElements(weightShape(site)) + (bias?.rows?.size ?? bias?.value.initializer?.size ?? 0),
       bias: bias !== undefined,
       head: site === head,
-      tied: readers(weight.value)
+      tied: readers(weight)
         .filter((other) => other !== site)
         .map((other) => other.path),
       weight: { name: weight.value.name, storedAs: weight.storedAs, storage: storageOf(tensor) },

@@ -160,6 +160,69 @@ describe("names of the tracing exporter", () => {
   });
 });
 
+/** Parameters of a MultiheadAttention of width 2: packed, as PyTorch keeps them. */
+const packed = `float[6,2] "attn.in_proj_weight" = {${Array.from({ length: 12 }, (_, i) => i)}},
+  float[6] "attn.in_proj_bias" = {1, 2, 3, 4, 5, 6}, float[2,2] val_3 = {1, 2, 3, 4}`;
+
+/** A node in the scope of `attn`. */
+const inAttention = `#! {"metadata": {"pkg.torch.onnx.name_scopes": "['', 'attn', 'linear']"}}
+`;
+
+describe("products of one module with weights of its own", () => {
+  it("are no calls of each other: the output layer of an attention stands beside its packed projection", () => {
+    const text = `f (float[n,2] x) => (float[n,2] y) <${packed}> {
+      t = Transpose <perm = [1, 0]> ("attn.in_proj_weight")
+      ${inAttention} a = MatMul (x, t)
+      q, k, v = Split <axis = 1, num_outputs = 3> (a)
+      ${inAttention} y = MatMul (v, val_3)
+    }`;
+    expect(pathsOf(text)).toEqual(["attn", "attn.out_proj"]);
+  });
+
+  it("are the three projections of an attention, whose rows of one weight and bias a Split takes", () => {
+    const part = (name: string): string => `
+      t${name} = Transpose <perm = [1, 0]> (w${name})
+      ${inAttention} m${name} = MatMul (x, t${name})
+      ${name} = Add (m${name}, b${name})`;
+    const text = `f (float[n,2] x) => (float[n,2] y) <${packed}> {
+      wq, wk, wv = Split <axis = 0, num_outputs = 3> ("attn.in_proj_weight")
+      bq, bk, bv = Split <axis = 0, num_outputs = 3> ("attn.in_proj_bias")
+      ${part("q")}
+      ${part("k")}
+      ${part("v")}
+      s = Add (q, k)
+      y = Add (s, v)
+    }`;
+    const sites = findSites(parseModel(text).graph);
+    expect(sites.map(({ path }) => path)).toEqual(["attn.q_proj", "attn.k_proj", "attn.v_proj"]);
+    expect(sites.map(({ weight }) => weight.rows)).toEqual([
+      { start: 0, size: 2 },
+      { start: 2, size: 2 },
+      { start: 4, size: 2 },
+    ]);
+    expect(sites.map(({ bias }) => bias?.rows?.start)).toEqual([0, 2, 4]);
+  });
+
+  it("are called after their parameter where that has a name of its own", () => {
+    const weights = `float[2,2] "mix.up" = {1, 2, 3, 4}, float[2,2] "mix.down_weight" = {5, 6, 7, 8}`;
+    const text = `f (float[n,2] x) => (float[n,2] y) <${weights}> {
+      a = MatMul (x, "mix.up")
+      y = MatMul (a, "mix.down_weight")
+    }`;
+    expect(pathsOf(text)).toEqual(["mix.up", "mix.down"]);
+  });
+
+  it("are one module called twice where an exporter turned one weight into two equal ones", () => {
+    const scope = `#! {"metadata": {"pkg.torch.onnx.name_scopes": "['', 'fc', 'linear']"}}
+`;
+    const text = `f (float[n,2] x) => (float[n,2] y) <float[2,2] val_1 = {1, 2, 3, 4}, float[2,2] val_2 = {1, 2, 3, 4}> {
+      ${scope} a = MatMul (x, val_1)
+      ${scope} y = MatMul (a, val_2)
+    }`;
+    expect(pathsOf(text)).toEqual(["fc", "fc#1"]);
+  });
+});
+
 describe("names of the dynamo exporter", () => {
   const scoped = (scopes: string, weight: string): string => `f (float[n,2] x) => (float[n,2] y) <
     float[2,2] ${weight} = {1, 2, 3, 4}
