@@ -22,5 +22,6 @@ export * from "./generated/methods.ts";
 export type { Model } from "./ir/model.ts";
 export { readModel } from "./onnx/read.ts";
 export { encodeModel, writeModel } from "./onnx/write.ts";
+export type { Evaluation, StepResult } from "./runtime/step.ts";
 export { type EvaluateFilesOptions, evaluate, type TrainFilesOptions, train } from "./runtime/train-files.ts";
-export { type Evaluation, type StepResult, Trainer, type TrainerOptions } from "./runtime/trainer.ts";
+export { Trainer, type TrainerOptions } from "./runtime/trainer.ts";

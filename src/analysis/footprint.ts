@@ -1,7 +1,7 @@
 /** Memory of a training step: what the weights take, and what each phase adds, from a replay of the runtime's requests. */
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
-import { type Phase, phases, phasesOf } from "../ir/phase.ts";
+import { allPhasesOf, type Phase, phases } from "../ir/phase.ts";
 import type { Value } from "../ir/value.ts";
 import { opOf } from "../ops/registry.ts";
 import { bytesOf, type MemoryUse, memoryUse } from "./memory.ts";
@@ -36,8 +36,7 @@ export interface PhaseUse {
 /** @param graph one whose axes have sizes. */
 export function footprint(graph: Graph, order?: readonly Node[]): Footprint {
   const use = memoryUse(graph, order);
-  const marks = new Map<Node, Phase>();
-  collect(graph, marks, undefined);
+  const marks = allPhasesOf(graph);
   const phaseAt = use.moments.map(({ node }) => marks.get(node) ?? "forward");
   const weights = weightBytes(graph);
   return {
@@ -47,14 +46,6 @@ export function footprint(graph: Graph, order?: readonly Node[]): Footprint {
     phases: phases.flatMap((phase) => phaseUse(phase, use, phaseAt)),
     phaseAt,
   };
-}
-
-function collect(graph: Graph, marks: Map<Node, Phase>, outer: Phase | undefined): void {
-  for (const [node, phase] of phasesOf(graph)) {
-    const own = outer === undefined || phases.indexOf(phase) > phases.indexOf(outer) ? phase : outer;
-    marks.set(node, own);
-    for (const body of node.subgraphs()) collect(body, marks, own);
-  }
 }
 
 function phaseUse(phase: Phase, use: MemoryUse, phaseAt: readonly Phase[]): PhaseUse[] {

@@ -1,6 +1,6 @@
 /** Progress of training: a bar on terminals, a plain line now and then elsewhere. */
-import type { RunStart, StepFacts } from "../runtime/train-run.ts";
-import type { StepResult } from "../runtime/trainer.ts";
+import type { RunStart, StepFacts } from "../runtime/run-options.ts";
+import type { StepResult } from "../runtime/step.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Least time between two plain lines. */

@@ -1,11 +1,12 @@
 /** `train`: trains an artifact on text, tables, arrays or random data. */
 import { type Command, Option } from "commander";
+import type { RunResult } from "../runtime/run-options.ts";
 import type { RuntimeProvider } from "../runtime/session.ts";
 import { type TrainFilesResult, train } from "../runtime/train-files.ts";
-import type { RunResult } from "../runtime/train-run.ts";
 import { addDataOptions, type DataFlags, dataOptions } from "./data-options.ts";
 import { plural } from "./numbers.ts";
 import { providerOption, threadsOption, wholeNumber } from "./options.ts";
+import { ProfileOption } from "./profile-option.ts";
 import { StopSignal } from "./stop-signal.ts";
 import type { Terminal } from "./terminal.ts";
 import { TrainProgress } from "./train-progress.ts";
@@ -24,6 +25,7 @@ interface TrainOptions extends CommonOptions, DataFlags {
   readonly out?: string;
   readonly threads?: number;
   readonly provider?: RuntimeProvider;
+  readonly profile?: string;
 }
 
 export function trainCommand(terminal: Terminal): Command {
@@ -38,7 +40,7 @@ export function trainCommand(terminal: Terminal): Command {
       ],
       ["train model.peft --data corpus.txt --max-length 256 --steps 300", "plain text, in windows"],
       ["train model.peft --data corpus.txt --steps 300 --resume", "go on after an interruption, bit for bit"],
-      ["train model.peft --data random --steps 3", "try it out"],
+      ["train model.peft --data random --steps 10 --profile trace.json", "see where time goes"],
     ],
   })
     .argument("<artifact>", "folder that `compile` wrote")
@@ -60,13 +62,29 @@ export function trainCommand(terminal: Terminal): Command {
     .optionsGroup("Run:")
     .addOption(threadsOption())
     .addOption(providerOption())
+    .option("--profile <file>", "profile the first updates: a Chrome trace, and tables of where time goes")
     .action(async (folder: string, options: TrainOptions) => {
-      const result = await run(folder, options, terminal);
-      terminal.result(options.json, { ok: true, ...result }, () => summary(folder, options, result));
+      const profile = options.profile === undefined ? undefined : new ProfileOption(folder, options.profile);
+      try {
+        const result = await run(folder, options, terminal, profile);
+        const profiled = profile?.summary === undefined ? {} : { profile: profile.summary };
+        terminal.result(options.json, { ok: true, ...result, ...profiled }, () =>
+          [...(profile === undefined ? [] : [profile.text(terminal)]), summary(folder, options, result)].join(
+            "\n",
+          ),
+        );
+      } finally {
+        profile?.dispose();
+      }
     });
 }
 
-async function run(folder: string, options: TrainOptions, terminal: Terminal): Promise<TrainFilesResult> {
+async function run(
+  folder: string,
+  options: TrainOptions,
+  terminal: Terminal,
+  profile: ProfileOption | undefined,
+): Promise<TrainFilesResult> {
   const progress = new TrainProgress(terminal);
   const stop = new StopSignal(() => terminal.note("stopping after this step; once more to quit at once"));
   const { out, steps, epochs, evalEvery, saveEvery, keep, resume, threads, provider, batch, evalData } =
@@ -78,6 +96,7 @@ async function run(folder: string, options: TrainOptions, terminal: Terminal): P
       ...dataOptions(options.data, options),
       ...{ out, steps, epochs, evalEvery, saveEvery, keep, resume, threads, provider, batch, evalData },
       groupByLength,
+      profile: profile?.request,
       onStart: (facts) => progress.start(facts),
       onStep: (step, facts) => progress.step(step, facts),
       onEvaluation: (step, metrics) => progress.evaluated(step, metrics),

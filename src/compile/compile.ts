@@ -1,5 +1,6 @@
 /** `compile`: from a model and a request to the four graphs of a training artifact. */
 import { bindOptimizer } from "../../passes/optimize.ts";
+import { ModuleTree } from "../analysis/module-path.ts";
 import { findSites } from "../analysis/sites.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
@@ -7,6 +8,7 @@ import { cloneModel } from "../ir/clone.ts";
 import { isFloat } from "../ir/dtype.ts";
 import { Graph } from "../ir/graph.ts";
 import { Model } from "../ir/model.ts";
+import { markModule, markRest, moduleMark } from "../ir/module-mark.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
@@ -70,6 +72,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const plan = planTraining(prepared, settings);
   if (plan.reason !== undefined) remarks.push(`task ${plan.task}: ${plan.reason}`);
   markTableInputs(prepared.graph);
+  markModules(prepared.graph);
   if (settings.provider === "webgpu" || settings.provider === "wasm") {
     remarks.push(
       `provider ${settings.provider}: the graphs are not yet held against the kernels that it has`,
@@ -90,17 +93,14 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   const build = (training: boolean): Model => {
     const forward = cloneModel(prepared);
     runPasses(forward, [adaptStep(plan, settings, training)], watch);
+    markRest(forward.graph, "(method)");
     if (starts !== undefined) loadStartingValues(forward.graph, starts);
     if (start !== undefined) startFrom(forward.graph, plan.adapter, start);
+    runPasses(forward, [lossStep(plan)], watch);
+    markRest(forward.graph, "(loss)");
     runPasses(
       forward,
-      [
-        lossStep(plan),
-        { pass: "exact-data" },
-        { pass: "widen" },
-        ...baseSteps(settings),
-        ...castSteps(settings),
-      ],
+      [{ pass: "exact-data" }, { pass: "widen" }, ...baseSteps(settings), ...castSteps(settings)],
       watch,
     );
     return forward;
@@ -120,6 +120,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     ],
     watch,
   );
+  markRest(evaluation.graph, "(parameters)");
   const gradient = build(options.still !== true);
   dropOutputs(gradient.graph, ["logits", "output"]);
   // The losses of tasks leave out padding; that of features compares all there is, and of others it is not known.
@@ -131,6 +132,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     watch,
   );
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
+  markRest(gradient.graph, "(parameters)");
   const training = cloneModel(gradient);
   const optimizeStep: PipelineStep = {
     pass: "optimize",
@@ -148,6 +150,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   runPasses(update, [optimizeStep], watch);
   const graphs = { train: training, eval: evaluation, grad: gradient, apply: update };
   for (const [name, graph] of Object.entries(graphs)) {
+    markRest(graph.graph, "(optimizer)");
     finishGraph(graph, name === "train" ? settings.stepsPerRun : 1, settings, watch);
     takeState(graph.graph, state);
   }
@@ -227,6 +230,17 @@ function markTableInputs(graph: Graph): void {
     const known = Number(roleFact(value, "below") ?? site.rows);
     setRole(value, "batch", { field: value.name, below: String(Math.min(known, site.rows)) });
   }
+}
+
+/** Nodes say which module they serve, so that a profile of the training graph can tell where time goes. */
+function markModules(graph: Graph): void {
+  const tree = new ModuleTree(graph);
+  for (const node of graph.allNodes()) {
+    const path = tree.pathOf(node);
+    if (path !== undefined) markModule(node, path);
+  }
+  for (const { node, path } of findSites(graph)) if (moduleMark(node) === undefined) markModule(node, path);
+  markRest(graph, "(model)");
 }
 
 function dropOutputs(graph: Graph, roles: readonly string[]): void {

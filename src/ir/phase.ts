@@ -35,6 +35,21 @@ export function phasesOf(graph: Graph): Map<Node, Phase> {
   return found;
 }
 
+/** The same with the nodes of bodies, which belong at the earliest to the phase of the node that holds them. */
+export function allPhasesOf(graph: Graph): Map<Node, Phase> {
+  const found = new Map<Node, Phase>();
+  collectPhases(graph, found, "forward");
+  return found;
+}
+
+function collectPhases(graph: Graph, found: Map<Node, Phase>, outer: Phase): void {
+  for (const [node, phase] of phasesOf(graph)) {
+    const own = phases.indexOf(phase) > phases.indexOf(outer) ? phase : outer;
+    found.set(node, own);
+    for (const body of node.subgraphs()) collectPhases(body, found, own);
+  }
+}
+
 /** The phase that a node is marked with. */
 export function markOf(node: Node): Phase | undefined {
   return phases.find((phase) => phase === node.metadata.get(key));

@@ -1,5 +1,6 @@
 /** Joins thin products of one value with several matrices, such as the A's of LoRA on queries, keys and values, into one. */
 import type { Graph } from "../ir/graph.ts";
+import { commonModule, markModule, moduleMark } from "../ir/module-mark.ts";
 import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
 import type { Value } from "../ir/value.ts";
@@ -62,6 +63,7 @@ function joinGroup(graph: Graph, opset: number, x: Value, group: readonly Node[]
   if (first === undefined) return;
   const b = new OpBuilder({ graph, before: first }, opset);
   b.source = first;
+  const before = first.previous;
   const product = b.matmul(
     x,
     b.concat(
@@ -69,8 +71,11 @@ function joinGroup(graph: Graph, opset: number, x: Value, group: readonly Node[]
       1,
     ),
   );
+  const module = commonModule(group.flatMap((member) => moduleMark(member) ?? []));
   const sizes = group.map((member) => columnsOf(member) ?? 0);
   const parts = b.ops("Split", [product, b.ints(sizes)], { axis: -1 }, group.length);
+  for (let node = first.previous; node !== undefined && node !== before; node = node.previous)
+    if (module !== undefined) markModule(node, module);
   group.forEach((member, index) => {
     const part = parts[index];
     if (part === undefined) return;

@@ -14,7 +14,10 @@ export interface RunOptions {
   readonly threads?: number | undefined;
   /** What the artifact was compiled for unless given; webgpu and wasm are meant for browsers and give way to the CPU here. */
   readonly provider?: RuntimeProvider | undefined;
-  /** Prefix of the file that the runtime's profiler writes once a graph is closed; no profile where it is absent. */
+  /**
+   * Prefix of the files that the runtime's profiler writes when it is ended, or when a graph is closed; the graph's name is
+   * put behind it. No profile where it is absent.
+   */
   readonly profile?: string | undefined;
   readonly optimization?: SessionOptions["optimization"];
 }
@@ -63,7 +66,7 @@ export class Artifact {
       threads,
       provider: provider ?? compiled,
       weightsFolder: this.weightsFolder,
-      ...(profile === undefined ? {} : { profile }),
+      ...(profile === undefined ? {} : { profile: `${profile}-${name}` }),
       ...(optimization === undefined ? {} : { optimization }),
     });
   }

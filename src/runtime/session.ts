@@ -31,6 +31,8 @@ export interface Session {
    * @throws DiagnosticError `E_FEED`, `E_FEED_SIZE`, `E_RUN` naming the graph.
    */
   run(feeds: Readonly<Record<string, Field>>, outputs?: readonly string[]): Promise<Record<string, Field>>;
+  /** Makes the profiler write its file, where one was asked for; runs after that are not in it. */
+  endProfile(): void;
   close(): Promise<void>;
 }
 
@@ -92,6 +94,7 @@ export async function openSession(
         Object.entries(results).map(([key, tensor]) => [key, fromRuntime(key, tensor)]),
       );
     },
+    endProfile: () => session.endProfiling(),
     close: () => session.release(),
   };
 }

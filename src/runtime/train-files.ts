@@ -5,7 +5,8 @@ import { evaluateData } from "./evaluate-run.ts";
 import { wantedFields } from "./graph-ports.ts";
 import { lockArtifact } from "./lock.ts";
 import { type DataOptions, openData } from "./open-data.ts";
-import { type RunResult, type TrainRunOptions, trainArtifact } from "./train-run.ts";
+import type { RunResult, TrainRunOptions } from "./run-options.ts";
+import { trainArtifact } from "./train-run.ts";
 import { Trainer, type TrainerOptions } from "./trainer.ts";
 
 /** Options of a training run over files. */

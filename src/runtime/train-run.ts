@@ -1,6 +1,6 @@
 /** The loop behind `train`: batches, progress, evaluation, checkpoints, and a stop that loses nothing. */
 import { join } from "node:path";
-import type { Dataset, FieldRequest } from "../data/batch.ts";
+import type { Dataset } from "../data/batch.ts";
 import { Batches } from "../data/batches.ts";
 import { fingerprint } from "../data/fingerprint.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
@@ -19,67 +19,9 @@ import { evaluateData } from "./evaluate-run.ts";
 import { lockArtifact } from "./lock.ts";
 import { MetricsLog } from "./metrics-log.ts";
 import { checkResume } from "./resume.ts";
-import { batchesAndUpdates, type StepResult, Trainer, type TrainerOptions } from "./trainer.ts";
-
-export interface TrainRunOptions extends Pick<TrainerOptions, "threads" | "provider" | "seed"> {
-  /** The artifact, or its folder. */
-  readonly artifact: string | Artifact;
-  /** Folder for checkpoints and metrics; the artifact's own unless given. */
-  readonly out?: string | undefined;
-  readonly dataset: Dataset;
-  readonly evaluation?: Dataset | undefined;
-  readonly wanted: readonly FieldRequest[];
-  /** Kept with every checkpoint, so that an evaluation reads labels as the training did. */
-  readonly labelNames?: readonly string[] | undefined;
-  readonly batch: number;
-  /** Whether batches are made of examples of like length, where lengths differ; yes unless false. */
-  readonly groupByLength?: boolean | undefined;
-  /** Updates of the run, rounded up to whole runs of the graph; or epochs, where it is left out. */
-  readonly steps?: number | undefined;
-  readonly epochs?: number | undefined;
-  readonly evalEvery?: number | undefined;
-  readonly saveEvery?: number | undefined;
-  /** Checkpoints that are kept; all where it is left out. */
-  readonly keep?: number | undefined;
-  readonly resume?: boolean | undefined;
-  /** Rows of one evaluation, for data without an end. */
-  readonly evalRows?: number | undefined;
-  readonly onStart?: (facts: RunStart) => void;
-  readonly onStep?: (result: StepResult, facts: StepFacts) => void;
-  readonly onEvaluation?: (step: number, metrics: Readonly<Record<string, number>>) => void;
-  readonly onEvaluationBatch?: (done: number, total: number) => void;
-  /** Asked between batches; true finishes, saves and ends. */
-  readonly shouldStop?: () => boolean;
-}
-
-export interface RunStart {
-  readonly totalSteps: number;
-  /** Updates that were done before. */
-  readonly from: number;
-  readonly stepsPerEpoch: number;
-  /** Where the training that the folder held before was put; undefined where it held none, or where it goes on. */
-  readonly setAside: string | undefined;
-}
-
-export interface StepFacts {
-  readonly totalSteps: number;
-  readonly ms: number;
-  readonly epoch: number;
-}
-
-/** How a run ended. */
-export interface RunResult {
-  readonly steps: number;
-  readonly totalSteps: number;
-  readonly stopped: boolean;
-  /** Updates of this run that changed nothing, since their gradient was not finite. */
-  readonly skippedSteps: number;
-  readonly lastLoss: number;
-  readonly checkpoint: string;
-  readonly metrics: Readonly<Record<string, number>> | undefined;
-  /** The evaluation with the smallest loss, earlier parts of the run included. */
-  readonly best: TrainingRecord["best"];
-}
+import type { ProfileRequest, RunResult, TrainRunOptions } from "./run-options.ts";
+import { batchesAndUpdates, type StepResult } from "./step.ts";
+import { Trainer } from "./trainer.ts";
 
 /**
  * Trains until the last step, or until asked to stop; a run always saves at its end. Without `resume` a run begins anew, and
@@ -117,12 +59,15 @@ class TrainRun {
   #evaluatedAt: number | undefined;
   #best: TrainingRecord["best"] = null;
   #skipped = 0;
+  /** What is still to be profiled. */
+  #profile: ProfileRequest | undefined;
 
   constructor(artifact: Artifact, out: string, options: TrainRunOptions) {
     const { dataset, batch, wanted, seed = artifact.manifest.seed, steps, epochs = 1 } = options;
     this.#artifact = artifact;
     this.#out = out;
     this.#options = options;
+    this.#profile = options.profile;
     this.#seed = seed;
     const dropLast = dataset.rows >= batch;
     const order = options.groupByLength === false ? "shuffled" : "by-length";
@@ -149,6 +94,7 @@ class TrainRun {
     const trainer = await Trainer.open(this.#artifact, {
       ...{ threads, provider, seed: this.#seed, totalSteps: this.#totalSteps },
       checkpoint: from?.folder ?? false,
+      profile: this.#profile?.prefix,
     });
     try {
       const setAside = from === undefined ? setAsideTraining(this.#out) : undefined;
@@ -175,13 +121,17 @@ class TrainRun {
       if (evaluation !== undefined && this.#evaluatedAt !== trainer.updates)
         metrics = await this.#evaluate(trainer, log, evaluation);
     };
+    const first = trainer.updates;
     for (;;) {
       if (trainer.updates >= this.#totalSteps) break;
       if (this.#isDue(evalEvery, trainer.updates)) await evaluate();
       if (this.#isDue(saveEvery, trainer.updates)) await this.#save(trainer, log, data);
       if (shouldStop()) break;
       lastLoss = (await this.#update(trainer, log)) ?? lastLoss;
+      if (trainer.updates - first >= (this.#profile?.updates ?? Number.POSITIVE_INFINITY))
+        await this.#endProfile(trainer);
     }
+    await this.#endProfile(trainer);
     // Saved first: an evaluation may take long, and be broken off.
     const checkpoint = await this.#save(trainer, log, data);
     const stopped = trainer.updates < this.#totalSteps;
@@ -213,6 +163,13 @@ class TrainRun {
       this.#options.onStep?.(result, { totalSteps: this.#totalSteps, ms, epoch });
     }
     return results.at(-1)?.loss;
+  }
+
+  async #endProfile(trainer: Trainer): Promise<void> {
+    const profile = this.#profile;
+    if (profile === undefined) return;
+    this.#profile = undefined;
+    profile.onDone(await trainer.endProfile());
   }
 
   /** A scaled loss may overflow while a scale is looked for; one that is not scaled is lost. */

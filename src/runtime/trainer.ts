@@ -1,19 +1,21 @@
 /** The trainer: runs steps of an artifact, carries its state and knows nothing of the model but the manifest's roles. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { GraphManifest, Manifest } from "../artifact/manifest.ts";
+import type { GraphManifest } from "../artifact/manifest.ts";
 import type { Batch, Field } from "../data/batch.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
-import { Artifact, type RunOptions } from "./artifact.ts";
+import { Artifact, type GraphName, type RunOptions } from "./artifact.ts";
 import { type Checkpoint, latestCheckpoint, metricsName, writeCheckpoint } from "./checkpoint.ts";
 import { makeFeeds, stackFeeds, type UpdateInputs } from "./feeds.ts";
 import { GradientSum } from "./gradient-sum.ts";
 import { outputNamed, scalarOf } from "./graph-ports.ts";
 import { lockArtifact } from "./lock.ts";
+import { profileFile, type Trace } from "./profile.ts";
 import { scheduleFactor } from "./schedule.ts";
 import type { Session } from "./session.ts";
 import { findNonFinite, lossScale, readState, type State, writeState } from "./state.ts";
+import { batchesAndUpdates, type Evaluation, type StepResult } from "./step.ts";
 
 export interface TrainerOptions extends RunOptions {
   /** Folder of a checkpoint to start from; the newest one, or the starting state, unless given. `false` for the latter. */
@@ -22,32 +24,6 @@ export interface TrainerOptions extends RunOptions {
   readonly seed?: number | undefined;
   /** Updates of the whole run, for schedules without a length of their own; that of the checkpoint unless given. */
   readonly totalSteps?: number;
-}
-
-/** What an update did. */
-export interface StepResult {
-  /** Number of the update, from 1. */
-  readonly step: number;
-  readonly loss: number;
-  readonly gradNorm: number;
-  /** The gradient was not finite, and nothing but the loss scale changed. */
-  readonly skipped: boolean;
-  readonly lr: number;
-}
-
-export interface Evaluation {
-  readonly loss: number;
-  /** Labelled positions that the loss is a mean over. */
-  readonly count: number;
-  /** Undefined where the graph has none, or where they were not asked for. */
-  readonly logits: Field | undefined;
-}
-
-/** Batches that one call of {@link Trainer.run} takes, and updates that it makes of them. */
-export function batchesAndUpdates({ optimizer, graphs }: Manifest): { batches: number; updates: number } {
-  // Accumulation goes by the graphs for the halves of a step, which are never repeated.
-  if (optimizer.accumulate > 1) return { batches: optimizer.accumulate, updates: 1 };
-  return { batches: graphs.train.stepsPerRun, updates: graphs.train.stepsPerRun };
 }
 
 /** Runs training steps; make one with {@link Trainer.open}. */
@@ -60,7 +36,7 @@ export class Trainer {
   readonly #seed: number;
   readonly #totalSteps: number | undefined;
   #updates: number;
-  #sessions = new Map<string, Promise<Session>>();
+  #sessions = new Map<GraphName, Promise<Session>>();
   /** Settled when the run before has come to its end, well or not. */
   #before: Promise<unknown> = Promise.resolve();
 
@@ -195,6 +171,24 @@ export class Trainer {
     }
   }
 
+  /**
+   * Ends the profiles of the graphs that steps have run so far, where {@link TrainerOptions.profile} asked for them, and
+   * gives what was written.
+   */
+  async endProfile(): Promise<Trace[]> {
+    const { profile } = this.#options;
+    await this.#before;
+    if (profile === undefined) return [];
+    const traces: Trace[] = [];
+    for (const [graph, session] of this.#sessions) {
+      if (graph === "eval") continue;
+      (await session).endProfile();
+      const file = profileFile(`${profile}-${graph}`);
+      if (file !== undefined) traces.push({ graph, file });
+    }
+    return traces;
+  }
+
   /** Waits for what is running, and frees all graphs. */
   async close(): Promise<void> {
     await this.#before;
@@ -278,13 +272,13 @@ export class Trainer {
     return BigInt.asUintN(64, (BigInt(this.#seed) << 32n) + BigInt(draw) + 1n);
   }
 
-  #session(name: "train" | "eval" | "grad" | "apply"): Promise<Session> {
+  #session(name: GraphName): Promise<Session> {
     const known = this.#sessions.get(name) ?? this.artifact.session(name, this.#options);
     this.#sessions.set(name, known);
     return known;
   }
 
-  async #close(name: string): Promise<void> {
+  async #close(name: GraphName): Promise<void> {
     const session = this.#sessions.get(name);
     this.#sessions.delete(name);
     await (await session)?.close();

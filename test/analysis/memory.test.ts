@@ -13,7 +13,7 @@ import { Batches } from "../../src/data/batches.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { wantedFields } from "../../src/runtime/graph-ports.ts";
 import { openData } from "../../src/runtime/open-data.ts";
-import { profileFile, readProfile } from "../../src/runtime/profile.ts";
+import { type NodeRun, nodeRuns, profileFile, readTrace } from "../../src/runtime/profile.ts";
 import { Trainer } from "../../src/runtime/trainer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "peft-memory-"));
@@ -28,16 +28,16 @@ const models = [
 const sizes = { batch: 4, seq: 16 };
 
 /** Runs of the nodes of one step, without the runtime's optimizers. */
-async function profileStep(artifact: string): Promise<ReturnType<typeof readProfile>> {
+async function profileStep(artifact: string): Promise<NodeRun[]> {
   const prefix = join(artifact, "profile");
   const trainer = await Trainer.open(artifact, { threads: 1, profile: prefix, optimization: "disabled" });
   const { dataset } = openData(trainer.artifact, { data: ["random"], axes: { seq: sizes.seq } });
   const wanted = wantedFields(trainer.artifact.manifest);
   await trainer.step(new Batches(dataset, { batch: sizes.batch, order: "in-order", wanted }).next());
   await trainer.close();
-  const file = profileFile(prefix);
+  const file = profileFile(`${prefix}-train`);
   if (file === undefined) throw new Error("the profiler wrote nothing");
-  return readProfile(file);
+  return nodeRuns(readTrace(file));
 }
 
 describe("memory of a training step", () => {

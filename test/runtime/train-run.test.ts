@@ -20,7 +20,8 @@ import { latestCheckpoint, removeUnfinished } from "../../src/runtime/checkpoint
 import { wantedFields } from "../../src/runtime/graph-ports.ts";
 import { lockArtifact } from "../../src/runtime/lock.ts";
 import { openData } from "../../src/runtime/open-data.ts";
-import { type RunResult, type TrainRunOptions, trainArtifact } from "../../src/runtime/train-run.ts";
+import type { RunResult, TrainRunOptions } from "../../src/runtime/run-options.ts";
+import { trainArtifact } from "../../src/runtime/train-run.ts";
 import { makeArtifact } from "./artifact.ts";
 
 function train(folder: string, options: Partial<TrainRunOptions> = {}): Promise<RunResult> {
