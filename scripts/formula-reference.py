@@ -111,13 +111,15 @@ def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
 
     optimizer = torch.optim.AdamW(parameters.values(), lr=record["lr"], weight_decay=record["weight_decay"])
     losses, norms = [], []
-    for name in record["batches"]:
+    for step, name in enumerate(record["batches"]):
         optimizer.zero_grad()
         loss, _ = loss_of(model, batches[name])
         loss.backward()
         norms.append(float(nn.utils.clip_grad_norm_(parameters.values(), record["max_grad_norm"])))
         losses.append(float(loss))
         optimizer.step()
+        if getattr(config, "use_asa", False):
+            model.base_model.update_and_allocate(step)
     target.mkdir(parents=True, exist_ok=True)
     save_file(results, target / "expected.safetensors")
     save_file({key: p.detach() for key, p in parameters.items()}, target / "trained.safetensors")

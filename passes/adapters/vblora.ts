@@ -6,6 +6,7 @@ import { checkLayers, targetOptions } from "../../src/adapt/targets.ts";
 import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { lengthened, shortened } from "./parts/top-weights.ts";
 
 const options = z
   .strictObject({
@@ -17,6 +18,10 @@ const options = z
       .default(256)
       .describe("length of the vectors; it divides inputs and outputs"),
     topk: z.int().min(1).default(2).describe("vectors that one piece is mixed of"),
+    save_only_topk_weights: z
+      .boolean()
+      .default(false)
+      .describe("whether folders hold which vectors are the topk and their weights, in place of all logits"),
     vblora_dropout: z
       .number()
       .min(0)
@@ -60,6 +65,9 @@ function factorsOf(site: LinearSite, { A, B, bank }: Params, o: Options, b: OpBu
   return [b.transpose(down, [1, 0]), b.reshape(up, [o.r, site.outFeatures])];
 }
 
+/** Keys of logits here, which begin otherwise where folders do not hold them, and there. */
+const unsaved = /^param\.(.*\.vblora_logits_[AB])$/;
+
 export default defineAdapter({
   name: "vblora",
   peftType: "VBLORA",
@@ -69,7 +77,7 @@ export default defineAdapter({
   paper:
     "Li et al. 2024, VB-LoRA: Extreme Parameter Efficient Fine-Tuning with Vector Banks, https://arxiv.org/abs/2405.15179",
   options,
-  peftConfig: { fan_in_fan_out: false, save_only_topk_weights: false },
+  peftConfig: { fan_in_fan_out: false },
   sites: ["linear"],
   accepts: ({ inFeatures, outFeatures }, { vector_length: length }) =>
     inFeatures % length === 0 && outFeatures % length === 0
@@ -85,12 +93,23 @@ export default defineAdapter({
   }),
   parameters: ({ inFeatures, outFeatures }, o) => {
     const init = normal(o.init_logits_std);
+    const saved = !o.save_only_topk_weights;
     const pieces = (features: number): number => features / o.vector_length;
     return {
-      A: { key: "vblora_logits_A", shape: [o.r, pieces(inFeatures), o.num_vectors], init },
-      B: { key: "vblora_logits_B", shape: [pieces(outFeatures), o.r, o.num_vectors], init },
+      A: { key: "vblora_logits_A", shape: [o.r, pieces(inFeatures), o.num_vectors], init, saved },
+      B: { key: "vblora_logits_B", shape: [pieces(outFeatures), o.r, o.num_vectors], init, saved },
     };
   },
+  toPeft: ({ options: o, tensors }) => {
+    if (!o.save_only_topk_weights) return { options: o, tensors };
+    const keys = [...tensors.keys()].flatMap((key) => {
+      const saved = unsaved.exec(key)?.[1];
+      return saved === undefined ? [] : [[key, saved] as const];
+    });
+    return { options: o, tensors: shortened(tensors, new Map(keys), o.topk) };
+  },
+  restore: (tensors, o) =>
+    o.save_only_topk_weights ? lengthened(tensors, (saved) => `param.${saved}`, o.num_vectors) : tensors,
   build: ({ site, x, y, params, options: o, b, dropout }) => {
     const [down, up] = factorsOf(site, params, o, b);
     return b.add(y, b.matmul(b.matmul(dropout(x, o.vblora_dropout), down), up));

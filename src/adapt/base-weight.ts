@@ -61,14 +61,17 @@ export function baseRows(site: Site, rows: readonly number[]): Initializer {
   };
 }
 
+/** Elements of the bias. */
+export function biasElements({ path, bias }: Site): Float32Array<ArrayBuffer> {
+  if (bias === undefined) throw new InternalError(`"${path}" has no bias`);
+  const { start, size } = bias.rows ?? { start: 0, size: undefined };
+  const all = Float32Array.from(readParameter(path, bias).numbers);
+  return size === undefined ? all : all.slice(start, start + size);
+}
+
 /** The bias itself. */
-export function baseBias({ path, bias }: Site): Initializer {
-  return () => {
-    if (bias === undefined) throw new InternalError(`"${path}" has no bias`);
-    const { start, size } = bias.rows ?? { start: 0, size: undefined };
-    const all = Float32Array.from(readParameter(path, bias).numbers);
-    return size === undefined ? all : all.slice(start, start + size);
-  };
+export function baseBias(site: Site): Initializer {
+  return () => biasElements(site);
 }
 
 /** Euclidean norms of the weight over everything but its output axis: one per output feature, channel or table column. */

@@ -218,6 +218,11 @@ export interface AdapterSpec<
   readonly dataStart?: (sites: readonly SiteOf<T>[], options: z.output<S>) => DataStart | undefined;
   /** What folders for PEFT hold in place of the options and tensors themselves, of the same method and by the same formula. */
   readonly toPeft?: (form: PeftForm & { readonly options: z.output<S> }) => PeftForm;
+  /** The reverse for tensors: those under our keys, from a folder's. */
+  readonly restore?: (
+    tensors: ReadonlyMap<string, Tensor>,
+    options: z.output<S>,
+  ) => ReadonlyMap<string, Tensor>;
   /**
    * Methods that options bring along, attached to modules of their own. Where their options name no targets, these are the table
    * of the input's tokens.
@@ -331,7 +336,7 @@ export function defineAdapter<
         hook: hook === undefined ? undefined : bindHook(name, hook, options),
         structure: undefined,
         checkpoint: () => ({}),
-        restore: (tensors) => tensors,
+        restore: (tensors) => spec.restore?.(tensors, options) ?? tensors,
         dataStart: (all) => spec.dataStart?.(all.filter(takes), options),
         toPeft: (tensors) => spec.toPeft?.({ options, tensors }) ?? { options, tensors },
         trainsWhole: (parameter) => spec.trainsWhole?.(parameter, options) ?? false,

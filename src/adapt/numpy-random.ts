@@ -1,11 +1,28 @@
-/** Random draws exactly as NumPy's `default_rng(seed)` makes them, for places that checkpoints do not hold. */
+/** Random draws exactly as NumPy's generators make them, for places that checkpoints do not hold. */
+import { TorchGenerator } from "./torch-random.ts";
 
 const word = 0xffff_ffff;
 const long = (1n << 64n) - 1n;
 const wide = (1n << 128n) - 1n;
 const multiplier = 0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645n;
 
-/** PCG64 (O'Neill 2014, XSL-RR 128/64), seeded through NumPy's SeedSequence. */
+/** `RandomState(seed).choice(length, size=count, replace=False, p=1/length)`. */
+export function legacyChoice(seed: number, length: number, count: number): number[] {
+  // Both libraries seed the same generator in the same way.
+  const generator = new TorchGenerator(seed);
+  const uniform = (): number => ((generator.next() >>> 5) * 2 ** 26 + (generator.next() >>> 6)) / 2 ** 53;
+  const chosen: number[] = [];
+  while (chosen.length < Math.min(count, length)) {
+    const left = Array.from({ length }, (_, i) => i).filter((i) => !chosen.includes(i));
+    const drawn = Array.from({ length: count - chosen.length }, uniform).map(
+      (u) => left[Math.floor(u * left.length)] ?? 0,
+    );
+    chosen.push(...new Set(drawn));
+  }
+  return chosen;
+}
+
+/** `default_rng(seed)`: PCG64 (O'Neill 2014, XSL-RR 128/64), seeded through NumPy's SeedSequence. */
 export class NumpyGenerator {
   #state: bigint;
   readonly #increment: bigint;

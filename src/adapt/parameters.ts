@@ -30,7 +30,8 @@ export function keyOf(
   path: string | undefined,
 ): string {
   const wrapped = bare === true ? "" : "base_model.";
-  const root = saved !== false ? wrapped : trainable === false ? unsaved.frozen : unsaved.trained;
+  const root =
+    saved !== false ? wrapped : trainable === false ? unsaved.frozen : `${unsaved.trained}${wrapped}`;
   const at = owner === undefined ? path : (owner ?? undefined);
   return at === undefined ? `${root}${key}` : `${root}model.${at}.${key}`;
 }

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { isSavedKey } from "../adapt/parameters.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
+import { InternalError } from "../diagnostics/define.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
+import { safetensorsDTypeOf } from "../formats/safetensors.ts";
 import { writeSafetensors } from "../formats/safetensors-file.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { PeftFacts } from "./peft-facts.ts";
@@ -14,13 +16,11 @@ export interface PeftExport {
   readonly adapter: BoundAdapter;
   /** PEFT's `task_type`; undefined where PEFT has none for the task. */
   readonly taskType: string | undefined;
-  /** Tensors of the adapter by key, float32, int32 or int64, be they ones that PEFT does not save. */
+  /** Tensors of the adapter by key, be they ones that PEFT does not save. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** What follows from the modules of the model; absent for none. */
   readonly facts?: PeftFacts;
 }
-
-const elementTypes = { float32: "F32", int32: "I32", int64: "I64" } as const;
 
 /** Version of PEFT whose layout the folder has. */
 const peftVersion = "0.21.2";
@@ -39,12 +39,12 @@ export async function writePeftFolder(
     const tensor = form.tensors.get(key);
     if (tensor !== undefined) saved.push([alias, tensor]);
   }
-  const entries = saved.map(([name, tensor]) => ({
-    name,
-    dtype: elementTypes[tensor.dtype === "int32" || tensor.dtype === "int64" ? tensor.dtype : "float32"],
-    shape: tensor.dims,
-    data: () => tensor.bytes(),
-  }));
+  const entries = saved.map(([name, tensor]) => {
+    const dtype = safetensorsDTypeOf(tensor.dtype);
+    if (dtype === undefined)
+      throw new InternalError(`tensor "${name}" is ${tensor.dtype}, which no folder holds`);
+    return { name, dtype, shape: tensor.dims, data: () => tensor.bytes() };
+  });
   await writeSafetensors(join(folder, peftFiles.weights), entries, new Map([["format", "pt"]]));
   await writeFileAtomic(
     join(folder, peftFiles.config),

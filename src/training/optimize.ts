@@ -65,7 +65,19 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
     slices.flatMap((slice, i) => (optimizer.trains(slice) ? [i] : [])),
   );
   const { layout } = part;
-  const trained = part.take(b, gradient);
+  const at = hook === undefined ? undefined : new HookAt(hook, slices);
+  const taken = Object.keys(hook?.state ?? {}).find((name) => optimizer.state.includes(name));
+  if (taken !== undefined)
+    throw new InternalError(
+      `both optimizer ${optimizer.name} and method ${hook?.method ?? ""} have a state "${taken}"`,
+    );
+  const hookState = Object.fromEntries(
+    Object.keys(hook?.state ?? {}).map((name) => [
+      name,
+      flatStateInput(graph, name, at?.slicesOf(name) ?? []),
+    ]),
+  );
+  const trained = part.take(b, at?.gradient(b, gradient, hookState) ?? gradient);
   const unscaled = scale === undefined ? trained : b.mul(trained, b.reciprocal(scale));
   const norm = b.sqrt(b.reduceSumSquare(unscaled, undefined, false));
   const finite = b.not(b.or(b.op("IsNaN", [norm]), b.op("IsInf", [norm])));
@@ -81,12 +93,6 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
       return held.length === 0 ? [] : [[name, flatStateInput(graph, name, placed(held))] as const];
     }),
   );
-  const at = hook === undefined ? undefined : new HookAt(hook, slices);
-  const taken = Object.keys(hook?.state ?? {}).find((name) => optimizer.state.includes(name));
-  if (taken !== undefined)
-    throw new InternalError(
-      `both optimizer ${optimizer.name} and method ${hook?.method ?? ""} have a state "${taken}"`,
-    );
   const start = at?.before(b, param) ?? param;
   const updated = optimizer.update({
     b,
@@ -99,14 +105,9 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
     all: { param: start, layout: whole },
   });
   const updatedParam = part.put(b, start, updated.param);
-  const hookState = Object.fromEntries(
-    Object.keys(hook?.state ?? {}).map((name) => [
-      name,
-      flatStateInput(graph, name, at?.slicesOf(name) ?? []),
-    ]),
-  );
   const hooked = at?.after(b, {
     param: updatedParam,
+    previous: param,
     // What is not trained has no part in the update.
     grad: part.put(b, b.zerosLike(param), clipped),
     state: hookState,

@@ -21,6 +21,8 @@ export interface HookContext<O, K extends string, S extends string> extends Hook
   readonly options: O;
   /** The method's tensors after the optimizer's update, flat, in the order of `names`. */
   readonly param: Value;
+  /** The same before the update. */
+  readonly previous: () => Value;
   /** Their gradients as the optimizer was given them: unscaled and clipped. */
   readonly grad: Value;
   /** State before the update, flat, of the tensors that it accompanies. */
@@ -37,6 +39,14 @@ export interface UpdateHook<O, K extends string, S extends string = never> {
   readonly state: Readonly<Record<S, readonly K[]>>;
   /** Tensors that the update starts from, where they are not those that it is given; what is built has to read the same. */
   readonly before?: (context: HookViews<K> & { readonly options: O; readonly param: Value }) => Value;
+  /** Gradients that count, where not all that there are do: 0 for tensors that are not trained any more. Scaled as the loss is. */
+  readonly gradient?: (
+    context: HookViews<K> & {
+      readonly options: O;
+      readonly grad: Value;
+      readonly state: Readonly<Record<S, Value>>;
+    },
+  ) => Value;
   readonly after?: (context: HookContext<O, K, S>) => {
     readonly param: Value;
     readonly state: Readonly<Record<S, Value>>;
@@ -50,6 +60,9 @@ export interface BoundHook {
   readonly names: readonly string[];
   readonly state: Readonly<Record<string, readonly string[]>>;
   before(context: HookViews<string> & { readonly param: Value }): Value;
+  gradient(
+    context: HookViews<string> & { readonly grad: Value; readonly state: Readonly<Record<string, Value>> },
+  ): Value;
   after(context: Omit<HookContext<unknown, string, string>, "options">): {
     readonly param: Value;
     readonly state: Readonly<Record<string, Value>>;
@@ -59,7 +72,7 @@ export interface BoundHook {
 /** Binds a hook to options. */
 export function bindHook<O, K extends string, S extends string>(
   method: string,
-  { names, state, before, after }: UpdateHook<O, K, S>,
+  { names, state, before, gradient, after }: UpdateHook<O, K, S>,
   options: O,
 ): BoundHook {
   return {
@@ -67,6 +80,7 @@ export function bindHook<O, K extends string, S extends string>(
     names,
     state,
     before: (context) => before?.({ ...context, options }) ?? context.param,
+    gradient: (context) => gradient?.({ ...context, options }) ?? context.grad,
     after: (context) => after?.({ ...context, options }) ?? { param: context.param, state: context.state },
   };
 }
@@ -105,16 +119,31 @@ export class HookAt {
     return changed === param ? flat : this.part.put(b, flat, changed);
   }
 
+  gradient(b: OpBuilder, flat: Value, state: Readonly<Record<string, Value>>): Value {
+    const grad = this.part.take(b, flat);
+    const changed = this.hook.gradient({ ...this.views(b), grad, state });
+    return changed === grad ? flat : this.part.put(b, flat, changed);
+  }
+
   after(
     b: OpBuilder,
     {
       param,
+      previous,
       grad,
       state,
       step,
-    }: Pick<HookContext<unknown, string, string>, "param" | "grad" | "state" | "step">,
+    }: Pick<HookContext<unknown, string, string>, "param" | "grad" | "state" | "step"> & {
+      readonly previous: Value;
+    },
   ): { readonly param: Value; readonly state: Readonly<Record<string, Value>> } {
-    const given = { param: this.part.take(b, param), grad: this.part.take(b, grad), state, step };
+    const given = {
+      param: this.part.take(b, param),
+      previous: () => this.part.take(b, previous),
+      grad: this.part.take(b, grad),
+      state,
+      step,
+    };
     const after = this.hook.after({ ...this.views(b), ...given });
     return {
       param: after.param === given.param ? param : this.part.put(b, param, after.param),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { bindAdapter } from "../../passes/adapt.ts";
-import { compileGraphs } from "../../src/compile/compile.ts";
+import { type Compiled, compileGraphs } from "../../src/compile/compile.ts";
 import { writePeftFolder } from "../../src/compile/export-peft.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { readModel } from "../../src/onnx/read.ts";
@@ -38,5 +38,21 @@ describe("methods that depend on what folders lack", () => {
       );
     expect(() => compile({ file: "theirs", tensors: new Map() })).toThrow("E_ADAPTER_UNPORTABLE");
     expect(() => compile()).not.toThrow();
+  });
+
+  it("adamss is not carried where rows are equally far from each other", async () => {
+    const model = readModel(join(oracleRoot, "models/bert/model.onnx"));
+    const compiled = (r: number): Compiled =>
+      compileGraphs(model, {
+        method: { name: "adamss", options: { ...targets, r } },
+        modulesToSave: [],
+        task: "seq-cls",
+      });
+    const write = ({ plan, state }: Compiled, name: string): Promise<void> => {
+      const tensors = new Map([...state.tensors].filter(([key]) => !key.includes("/")));
+      return writePeftFolder(join(folder, name), { adapter: plan.adapter, taskType: undefined, tensors });
+    };
+    await expect(write(compiled(100), "square")).rejects.toThrow("E_ADAPTER_UNPORTABLE");
+    await expect(write(compiled(8), "narrow")).resolves.toBeUndefined();
   });
 });

@@ -130,6 +130,8 @@ export function readArrays(file: string): Map<string, NDArray> {
     BF16: "bfloat16",
     I64: "int64",
     I32: "int32",
+    I16: "int16",
+    U8: "uint8",
     BOOL: "bool",
   } as const;
   return new Map(
