@@ -8,8 +8,16 @@ import { contentRules } from "../src/rewrite/rules/content.ts";
 import { elementwiseRules } from "../src/rewrite/rules/elementwise.ts";
 import { movementRules } from "../src/rewrite/rules/movement.ts";
 import { signalRules } from "../src/rewrite/rules/signal.ts";
+import { windowRules } from "../src/rewrite/rules/windows.ts";
 
-const rules = [...movementRules, ...castRules, ...elementwiseRules, ...contentRules, ...signalRules];
+const rules = [
+  ...movementRules,
+  ...castRules,
+  ...elementwiseRules,
+  ...contentRules,
+  ...signalRules,
+  ...windowRules,
+];
 
 const branchRule = "choose-constant-branch";
 

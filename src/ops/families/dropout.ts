@@ -2,6 +2,7 @@
 import { InternalError } from "../../diagnostics/define.ts";
 import { constantOf } from "../../ir/constant.ts";
 import type { Node } from "../../ir/node.ts";
+import { replaceValue } from "../../ir/replace.ts";
 import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
@@ -64,10 +65,15 @@ function boolMask(node: Node, b: OpBuilder): void {
   replaceNode(node, [y ?? x, flags === undefined ? null : b.castLike(flags, x)]);
 }
 
-/** Version 12 made an operand of the attribute `ratio`, and inference the meaning of a node without `training_mode`. */
+/**
+ * Version 12 made an operand of the attribute `ratio`, and inference the meaning of a node without `training_mode`. No version before says what
+ * the mask is in inference; the runtime fills it with false.
+ */
 function moveRatioToInput(node: Node, b: OpBuilder): void {
   const x = node.input(0);
   const ratio = node.float("ratio", undefined);
   node.attributes.delete("ratio");
   if (x !== undefined && ratio !== undefined) node.setInput(1, b.scalar(ratio, dtypeOf(x)));
+  const mask = node.outputs[1];
+  if (x !== undefined && mask?.isUsed === true) replaceValue(mask, b.fillLike(x, 0, "bool"));
 }

@@ -1,4 +1,6 @@
 /** Operators that give the same elements another shape: Identity, Reshape, Flatten, Squeeze, Unsqueeze. */
+
+import { constantOf } from "../../ir/constant.ts";
 import { type Dim, dimsEqual, floorDivDims, isUnknown, mulDims, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { countElements, type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
@@ -100,7 +102,11 @@ export const Squeeze = defineOp({
   precision: "follow",
   cost: { view: "x" },
   gradient: ({ in: { x, axes }, grad, b }) => ({
-    x: () => (axes === undefined ? reshapeLike(b, grad.y, x) : b.op("Unsqueeze", [grad.y, axes])),
+    // The runtime drops every axis of size 1 where it is given an empty list.
+    x: () =>
+      axes === undefined || constantOf(axes) === undefined
+        ? reshapeLike(b, grad.y, x)
+        : b.op("Unsqueeze", [grad.y, axes]),
   }),
   rankFree: true,
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },

@@ -79,8 +79,16 @@ export const MeanVarianceNormalization = defineOp({
       return b.sub(straight, b.mul(y, slope));
     },
   }),
+  upgrades: { 13: spellAxes },
 });
 
+const defaultAxes = [0, 2, 3];
+
+/** ONNX's checker cannot expand version 13 where the axes are left to their default. */
+function spellAxes(node: Node): void {
+  if (!node.attributes.has("axes")) node.attributes.set("axes", { kind: "ints", value: defaultAxes });
+}
+
 function axesOf(node: Node, axes: readonly number[] | undefined, rank: number): readonly number[] {
-  return resolveAxes(node, axes ?? [0, 2, 3], rank, true);
+  return resolveAxes(node, axes ?? defaultAxes, rank, true);
 }
