@@ -3,6 +3,7 @@ import adapt from "./adapt.ts";
 import autocast from "./autocast.ts";
 import autodiff from "./autodiff.ts";
 import canonicalize from "./canonicalize.ts";
+import chunkHead from "./chunk-head.ts";
 import cse from "./cse.ts";
 import dce from "./dce.ts";
 import emulateLow from "./emulate-low.ts";
@@ -38,6 +39,7 @@ export const passes = [
   autocast,
   autodiff,
   canonicalize,
+  chunkHead,
   cse,
   dce,
   emulateLow,

@@ -1,5 +1,6 @@
 /** What benchmarks measured, kept by structure: node counts, and work that must not come back. */
 import { beforeAll, describe, expect, test } from "vitest";
+import { samples } from "../scripts/sample-models.ts";
 import { compileGraphs } from "../src/compile/compile.ts";
 import { optimizationNames } from "../src/compile/optimizations.ts";
 import type { CompileRequest } from "../src/compile/request.ts";
@@ -69,6 +70,31 @@ describe("a decoder's step", () => {
       method: { name: "lora", options: { target_modules: "all-linear" } },
     }).graphs.apply.graph.size;
     expect(all).toBe(one);
+  });
+});
+
+describe("a step with a large vocabulary", () => {
+  const step = (disable: CompileRequest["disable"]): Graph =>
+    compileGraphs(samples.attention.build(), {
+      method: { name: "lora", options: { r: 2, target_modules: ["q_proj"] } },
+      modulesToSave: [],
+      disable,
+    }).graphs.train.graph;
+  const scores = (nodes: Iterable<Node>): string[] =>
+    [...nodes].flatMap(({ op, outputs }) =>
+      outputs.some((value) => value !== null && lastAxes(value).at(-1) === 4096) ? [op] : [],
+    );
+
+  test("holds no scores of all rows by all classes, forward or backward", () => {
+    const tuned = step([]);
+    expect(scores(step(["chunk-head"]).nodes())).toContain("LogSoftmax");
+    expect(scores(tuned.nodes())).toEqual([]);
+    expect(scores(tuned.allNodes())).toEqual(["MatMul", "LogSoftmax", "Exp", "ScatterElements"]);
+  });
+
+  test("computes scores once, and the gradient of what they are made from with them", () => {
+    const [chunk] = nodesOf(step([]), "Scan").flatMap((node) => node.subgraphs());
+    expect(chunk && nodesOf(chunk, "MatMul", "Gemm")).toHaveLength(2);
   });
 });
 

@@ -12,6 +12,7 @@ import { isDetached } from "../ops/detach.ts";
 import { addCotangents, cotangentType } from "../ops/kernels/cotangent.ts";
 import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
+import { type StatedSlope, statedSlope } from "../ops/stated-slope.ts";
 import { activeOperands, activeValues, contributingNodes, lostQuantized, readsActive } from "./activity.ts";
 import { type BodiesNode, reverseBodies } from "./bodies.ts";
 import { dequantizeAgain } from "./dequantize-again.ts";
@@ -59,7 +60,13 @@ export function differentiate(
     const operands = activeOperands(node, active);
     // A node without active operands may still depend on the variables: through what its bodies read.
     if (grads.every((grad) => grad === undefined) || !readsActive(node, active)) continue;
-    b.source = node;
+    const stated = statedSlope(node);
+    // What it states holds of no node that is made from it.
+    b.source = stated === undefined ? node : undefined;
+    if (stated !== undefined) {
+      propagateStated(node, stated, grads, b, adjoints);
+      continue;
+    }
     checkDifferentiable(node, active, variables);
     if (opOf(node)?.gradient.kind === "bodies") {
       const inBody: BodiesNode["differentiate"] = (body, inner, by) => differentiate(body, inner, by, opset);
@@ -113,6 +120,22 @@ function propagate(
     checkGradient(node, index, operand, gradient);
     adjoints.add(operand, gradient);
   }
+}
+
+function propagateStated(
+  node: Node,
+  { of, by, slope }: StatedSlope,
+  grads: readonly (Value | undefined)[],
+  b: OpBuilder,
+  adjoints: Adjoints,
+): void {
+  const [grad, operand] = [grads[of], node.input(by)];
+  if (operand === undefined || grads.some((each, index) => each !== undefined && index !== of))
+    throw new InternalError(`${node.op} states a slope of its result ${of} alone`);
+  if (grad === undefined) return;
+  const gradient = b.mul(b.unsqueeze(grad, [-1]), node.output(slope));
+  checkGradient(node, by, operand, gradient);
+  adjoints.add(operand, gradient);
 }
 
 function propagateBodies(at: BodiesNode, adjoints: Adjoints): void {

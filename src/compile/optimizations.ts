@@ -2,7 +2,10 @@
 import type { PipelineStep } from "../pass/pipeline.ts";
 
 /** On the adapted model with its loss, before it is differentiated. */
-const forward = ["sink-selections", "split-causal", "join-products", "raise"] as const;
+const forward = ["sink-selections", "split-causal", "join-products", "raise", "chunk-head"] as const;
+
+/** Of those, what only pays where a gradient is taken, or rounds at other places than the operators before. */
+const ofGradients: readonly string[] = ["raise", "chunk-head"];
 
 /** On a graph with all that it computes. */
 const whole = ["shorten"] as const;
@@ -31,7 +34,7 @@ export function forwardOptimizations(
     "split-causal": { padded: paddingUnread },
   };
   const kept = forward
-    .filter((name) => !disabled.includes(name) && ((differentiated && !low) || name !== "raise"))
+    .filter((name) => !disabled.includes(name) && ((differentiated && !low) || !ofGradients.includes(name)))
     .map((pass): PipelineStep => ({ pass, options: options[pass] ?? {} }));
   return kept.length === 0 ? [] : [{ pass: "dce" }, ...kept, { pass: "cse" }];
 }
