@@ -14,7 +14,7 @@ export default definePass({
       remark(`opset ${opset} is older than ${baseOpset}: run upgrade-opset first`);
       return false;
     }
-    const { count } = unfuseGraph(graph, opset);
+    const count = unfuseGraph(graph, opset);
     stat("unfused", count);
     return count > 0;
   },

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { ParameterSpec } from "../../src/adapt/define.ts";
 import { defineAttentionMethod } from "../../src/adapt/define-structure.ts";
 import { normal } from "../../src/adapt/initializers.ts";
-import { rowsOf } from "../../src/adapt/saved.ts";
+import { rowsOf } from "../../src/ir/rows.ts";
 import { prefixOf, prefixSites, prefixSizes } from "./parts/prefix.ts";
 import { promptOptions } from "./parts/prompt-config.ts";
 import { need } from "./parts/torch-layers.ts";
@@ -54,10 +54,12 @@ export default defineAttentionMethod({
   restore: (tensors, o) => {
     const table = tensors.get("prompt_embeddings");
     if (table === undefined) return tensors;
+    const frozen = { start: 0, size: o.num_frozen_tokens };
+    const trained = { start: frozen.size, size: (table.dims[0] ?? 0) - frozen.size };
     return new Map([
       ...tensors,
-      ["frozen.prompt_encoder.frozen_embedding", rowsOf(table, 0, o.num_frozen_tokens)],
-      ["param.prompt_encoder.trainable_embedding", rowsOf(table, o.num_frozen_tokens)],
+      ["frozen.prompt_encoder.frozen_embedding", rowsOf(table, frozen)],
+      ["param.prompt_encoder.trainable_embedding", rowsOf(table, trained)],
     ]);
   },
   build: ({ site, index, params, b }) => ({ prefix: prefixOf(b, need(params, "table"), site, index) }),

@@ -6,7 +6,7 @@ import { InternalError } from "../diagnostics/define.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import { setRole } from "../ir/role.ts";
-import { Tensor } from "../ir/tensor.ts";
+import { rowsOf } from "../ir/rows.ts";
 import { transposedTensor } from "../ir/transposed.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Use, Value } from "../ir/value.ts";
@@ -26,6 +26,8 @@ export interface BaseParameter {
   readonly quantized: boolean;
   /** Operands that read it on behalf of this module; for tied weights, not those of the other modules. */
   readonly uses: readonly Use[];
+  /** Rows, in PyTorch's layout, where the value holds several modules. */
+  readonly rows?: { readonly start: number; readonly size: number };
 }
 
 /** Every float parameter whose module is known: those of sites first, then whatever else is named like one. */
@@ -43,13 +45,13 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
       ["weight", site.weight],
       ["bias", site.bias],
     ] as const) {
-      // What several modules share is a parameter of the module that the file names.
-      if (part === undefined || part.rows !== undefined) continue;
+      if (part === undefined) continue;
       const use = part.reader.useAt(part.operand);
       if (use === undefined) throw new InternalError(`site "${site.path}" does not read its ${name}`);
       const storedAs = isConv1d(site) && name === "weight" ? "torch" : part.storedAs;
       const quantized = part.quantized !== undefined;
-      add({ module: basePath(site), name, value: part.value, storedAs, quantized, uses: [use] });
+      const rows = part.rows === undefined ? {} : { rows: part.rows };
+      add({ module: basePath(site), name, value: part.value, storedAs, quantized, uses: [use], ...rows });
     }
   }
   for (const value of graph.initializers) {
@@ -106,12 +108,17 @@ export function trainBaseParameters(
   options: SavedOptions,
 ): string[] {
   const keys: string[] = [];
+  const parts = new Map<Value, TrainedPart[]>();
   for (const parameter of parameters) {
     const key = trainedKey(parameter, options);
     if (key === undefined) continue;
-    makeTrainable(graph, parameter, key, options);
+    const input = addTrainable(graph, parameter, key);
     keys.push(key);
+    const { value, rows } = parameter;
+    if (rows === undefined) replaceBy(graph, () => input, parameter, options);
+    else parts.set(value, [...(parts.get(value) ?? []), { parameter, rows, input }]);
   }
+  for (const list of parts.values()) replaceRows(graph, list, options);
   return keys;
 }
 
@@ -126,44 +133,80 @@ function trainedKey(
   return bias === "all" ? `${prefix}${module}.bias` : undefined;
 }
 
-function makeTrainable(graph: Graph, parameter: BaseParameter, key: string, { opset }: SavedOptions): void {
-  const stored = parameter.value.initializer;
-  if (parameter.quantized)
-    throw adaptErrors.E_SAVED_QUANTIZED(`${parameter.module}.${parameter.name}`, stored?.dtype ?? "unknown");
-  if (stored === undefined) throw new InternalError(`parameter "${parameter.value.name}" has no data`);
-  const flipped = parameter.storedAs === "transposed";
-  const shape = flipped ? [...stored.dims].reverse() : stored.dims;
-  const initial = convertTensor(flipped ? transposedTensor(stored) : stored, "float32");
-  const input = graph.addInput({ name: key, type: tensorType("float32", shape), initializer: initial });
+/** The input that takes the parameter's place, in PyTorch's layout. */
+function addTrainable(graph: Graph, parameter: BaseParameter, key: string): Value {
+  const { value, storedAs, quantized, rows, module, name } = parameter;
+  const stored = value.initializer;
+  if (quantized) throw adaptErrors.E_SAVED_QUANTIZED(`${module}.${name}`, stored?.dtype ?? "unknown");
+  if (stored === undefined) throw new InternalError(`parameter "${value.name}" has no data`);
+  const whole = convertTensor(storedAs === "transposed" ? transposedTensor(stored) : stored, "float32");
+  const initial = rows === undefined ? whole : rowsOf(whole, rows);
+  const type = tensorType("float32", initial.dims);
+  const input = graph.addInput({ name: key, type, initializer: initial });
   setRole(input, "param", { key, group: "base" });
+  return input;
+}
+
+/** Lets every operand that reads a parameter read another value, made where it is read. */
+function replaceBy(
+  graph: Graph,
+  value: (b: OpBuilder) => Value,
+  parameter: Pick<BaseParameter, "value" | "storedAs" | "uses">,
+  { opset }: SavedOptions,
+): void {
   for (const use of parameter.uses) {
-    if (use.kind === "output") use.graph.setOutput(use.index, input);
-    else use.node.setInput(use.index, orient(graph, input, parameter, use, opset));
+    if (use.kind === "output") {
+      use.graph.setOutput(use.index, value(new OpBuilder({ graph }, opset)));
+      continue;
+    }
+    const b = new OpBuilder({ graph, before: use.node }, opset);
+    b.source = use.node;
+    use.node.setInput(use.index, orient(b, value(b), parameter, use));
   }
+}
+
+/** A trained part of a parameter that several modules share. */
+interface TrainedPart {
+  readonly parameter: BaseParameter;
+  readonly rows: NonNullable<BaseParameter["rows"]>;
+  readonly input: Value;
+}
+
+/** Lets the readers of a shared parameter read its trained rows among the others, which stay as they are. */
+function replaceRows(graph: Graph, parts: readonly TrainedPart[], options: SavedOptions): void {
+  const [first] = parts;
+  if (first === undefined) return;
+  const { value, storedAs } = first.parameter;
+  const uses = [...new Set(parts.flatMap(({ parameter }) => parameter.uses))];
+  const ordered = parts.toSorted((left, right) => left.rows.start - right.rows.start);
+  const together = (b: OpBuilder): Value => {
+    const whole = storedAs === "transposed" ? b.transpose(value, [1, 0]) : value;
+    const end = whole.tensorType?.shape?.[0];
+    if (typeof end !== "number") throw new InternalError(`"${value.name}" has no known size`);
+    const rowsBetween = (from: number, to: number): Value[] =>
+      from === to ? [] : [b.slice(whole, { starts: [from], ends: [to], axes: [0] })];
+    let done = 0;
+    const pieces = ordered.flatMap(({ rows, input }) => {
+      const before = rowsBetween(done, rows.start);
+      done = rows.start + rows.size;
+      return [...before, b.castLike(input, value)];
+    });
+    return b.concat([...pieces, ...rowsBetween(done, end)], 0);
+  };
+  replaceBy(graph, together, { value, storedAs, uses }, options);
 }
 
 /** The trainable value as the operand at hand wants it: transposed where stored layout and reader differ, in the file's type. */
 function orient(
-  graph: Graph,
+  b: OpBuilder,
   input: Value,
-  { value, storedAs }: BaseParameter,
-  use: Use,
-  opset: number,
+  { value, storedAs }: Pick<BaseParameter, "value" | "storedAs">,
+  use: Extract<Use, { kind: "operand" }>,
 ): Value {
-  if (use.kind === "output") throw new InternalError("an output is not an operand");
   let flips = storedAs === "transposed" ? 1 : 0;
   for (let at = use.node.input(use.index); at !== undefined && at !== value; at = at.producer?.input(0)) {
     if (at.producer?.op === "Transpose") flips += 1;
   }
-  const b = new OpBuilder({ graph, before: use.node }, opset);
-  b.source = use.node;
   const oriented = flips % 2 === 0 ? input : b.transpose(input, [1, 0]);
   return b.cast(oriented, value.initializer?.dtype ?? "float32");
-}
-/** Rows of a tensor as one of its own, read when its elements are. */
-export function rowsOf(tensor: Tensor, from: number, to = tensor.dims[0] ?? 0): Tensor {
-  const [rows = 0, ...rest] = tensor.dims;
-  const row = tensor.byteLength / Math.max(1, rows);
-  const compute = (): Uint8Array => tensor.bytes().subarray(from * row, to * row);
-  return new Tensor(tensor.dtype, [to - from, ...rest], { kind: "lazy", compute }, { name: tensor.name });
 }

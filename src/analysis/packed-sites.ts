@@ -9,9 +9,13 @@ import type { LinearSite, SiteParameter } from "./sites.ts";
 /** Metadata of a Split whose results are those of modules that share one product: their names, with commas between. */
 const partsKey = "peft.parts";
 
-/** Says that the results of a Split are those of modules with these names. */
-export function markParts(split: Node, names: readonly string[]): void {
+/** Metadata beside it: path of the module that holds them, where the product has none or another. */
+const holderKey = "peft.parts.of";
+
+/** Says that the results of a Split are those of modules with these names, in a module that is the product's unless named. */
+export function markParts(split: Node, names: readonly string[], holder?: string): void {
   split.metadata.set(partsKey, names.join());
+  if (holder !== undefined) split.metadata.set(holderKey, holder);
 }
 
 /** The sites that a product stands for: itself, or one for each result of a marked Split that alone reads it. */
@@ -31,7 +35,8 @@ export function unpackSite(site: LinearSite): LinearSite[] {
     return [
       {
         ...site,
-        path: pathOfPart(site.path, name),
+        path: pathOfPart(split.metadata.get(holderKey) ?? site.path, name),
+        conv1d: false,
         y,
         weight: part(site.weight),
         bias: site.bias === undefined ? undefined : part(site.bias),
@@ -44,7 +49,7 @@ export function unpackSite(site: LinearSite): LinearSite[] {
 /** `attn.qkv_proj` becomes `attn.q_proj`; a module whose name says nothing of its parts becomes their parent. */
 function pathOfPart(path: string, name: string): string {
   const at = path.lastIndexOf(".");
-  return /qkv|query_key_value/.test(path.slice(at + 1))
+  return at >= 0 && /qkv|query_key_value/.test(path.slice(at + 1))
     ? `${path.slice(0, at + 1)}${name}`
     : `${path}.${name}`;
 }

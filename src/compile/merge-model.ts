@@ -12,8 +12,8 @@ import { cloneModel } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
 import { mayHideModules, unfuseGraph } from "../rewrite/unfuse.ts";
-import { fuseWeights, weightsOf } from "./fuse-weights.ts";
 import { mergeJobs, newWeights, replaceWeights } from "./merge.ts";
 import { runPasses } from "./passes.ts";
 import type { RoundingLoss } from "./requantize.ts";
@@ -86,8 +86,7 @@ function openFused(fused: Model, request: MergeRequest): Opened | undefined {
   runPasses(fused, "inline-functions,lift-constants");
   const model = cloneModel(fused);
   runPasses(model, "upgrade-opset,infer-shapes");
-  const { count, parts } = unfuseGraph(model.graph, model.opset);
-  if (count === 0) return undefined;
+  if (unfuseGraph(model.graph, model.opset) === 0) return undefined;
   const sites = findSites(model.graph);
   const missing = findMissing(model.graph, sites, request);
   if (missing !== undefined) throw adaptErrors.E_MERGE_MODULE(missing);
@@ -95,8 +94,36 @@ function openFused(fused: Model, request: MergeRequest): Opened | undefined {
   return {
     model,
     sites,
-    fused: () => (fuseWeights(fused.graph, model.graph, before, parts) ? fused : model),
+    fused: () => (fuseWeights(fused.graph, model.graph, before) ? fused : model),
   };
+}
+
+/** The initializers of a graph with their tensors. */
+function weightsOf(graph: Graph): ReadonlyMap<Value, Tensor> {
+  const tensors = new Map<Value, Tensor>();
+  for (const value of graph.initializers) {
+    if (value.initializer !== undefined) tensors.set(value, value.initializer);
+  }
+  return tensors;
+}
+
+/**
+ * Puts what changed in `unfused` since `before` into `fused`, whose tensors are the same objects.
+ *
+ * @returns false where a weight has no place in the fused form, such as the copy of one that two modules share.
+ */
+function fuseWeights(fused: Graph, unfused: Graph, before: ReadonlyMap<Value, Tensor>): boolean {
+  const holders = new Map([...weightsOf(fused)].map(([value, tensor]) => [tensor, value]));
+  const changes = new Map<Value, Tensor>();
+  for (const [value, tensor] of weightsOf(unfused)) {
+    const old = before.get(value);
+    if (tensor === old) continue;
+    const holder = holders.get(old ?? tensor);
+    if (holder === undefined) return false;
+    changes.set(holder, tensor);
+  }
+  for (const [holder, tensor] of changes) holder.initializer = tensor;
+  return true;
 }
 
 /** The first module or parameter that was trained and is not in the graph. */

@@ -151,7 +151,6 @@ export function newWeights(
       tensors.get(`${keyPrefix}${module}.base_layer.${parameter}`);
     if (trained !== undefined) changes.set(name, trained);
   }
-  const packed = new PackedWeights();
   const rounded = new RequantizedWeights();
   for (const [site, outputs] of results) {
     for (const [name, tensor] of outputs) {
@@ -160,20 +159,19 @@ export function newWeights(
         rounded.add(site, part.quantized, tensor);
         continue;
       }
-      if (part?.rows !== undefined) {
-        packed.add(part, part.rows, tensor);
-        continue;
-      }
       // A Conv1D's own layout is (in, out), while jobs yield (out, in).
       const own =
         site.kind === "linear" && site.conv1d && name === "weight" ? transposedTensor(tensor) : tensor;
       changes.set(`${basePath(site)}.${name}`, own);
     }
   }
-  const whole = [...changes].map(([name, tensor]): NewWeight => {
+  const packed = new PackedWeights();
+  const whole = [...changes].flatMap(([name, tensor]): NewWeight[] => {
     const parameter = byName.get(name);
     if (parameter === undefined) throw new InternalError(`parameter "${name}" is not in the model`);
-    return { parameter, tensor };
+    if (parameter.rows === undefined) return [{ parameter, tensor }];
+    packed.add(parameter, parameter.rows, tensor);
+    return [];
   });
   const numbers = rounded.all().map(({ parameter: { value, reader, operand }, tensor, loss }): NewWeight => {
     const use = reader.useAt(operand);

@@ -1,6 +1,5 @@
 /** New rows of parameters that several modules share, put together to new parameters. */
 import type { BaseParameter } from "../adapt/saved.ts";
-import type { SiteParameter } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { byteLength } from "../ir/dtype.ts";
 import { countElements } from "../ir/shape.ts";
@@ -9,10 +8,11 @@ import { transposedTensor } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { convertTensor } from "../ops/convert-tensor.ts";
 
-type Rows = NonNullable<SiteParameter["rows"]>;
+type Rows = NonNullable<BaseParameter["rows"]>;
+type Parameter = Pick<BaseParameter, "value" | "storedAs" | "uses">;
 
 interface Packed {
-  readonly parameter: SiteParameter;
+  readonly parameter: Parameter;
   readonly pieces: { readonly rows: Rows; readonly tensor: Tensor }[];
 }
 
@@ -21,7 +21,7 @@ export class PackedWeights {
   readonly #packed = new Map<Value, Packed>();
 
   /** @param tensor the rows in PyTorch's layout, of any float type. */
-  add(parameter: SiteParameter, rows: Rows, tensor: Tensor): void {
+  add(parameter: Parameter, rows: Rows, tensor: Tensor): void {
     const known = this.#packed.get(parameter.value) ?? { parameter, pieces: [] };
     known.pieces.push({ rows, tensor });
     this.#packed.set(parameter.value, known);
@@ -29,14 +29,13 @@ export class PackedWeights {
 
   /** The parameters in PyTorch's layout, each with its new rows among the old. */
   all(): {
-    readonly parameter: Pick<BaseParameter, "value" | "storedAs" | "uses">;
+    readonly parameter: Parameter;
     readonly tensor: Tensor;
   }[] {
     return [...this.#packed.values()].map(({ parameter, pieces }) => {
-      const { value, storedAs, reader, operand } = parameter;
-      const [stored, use] = [value.initializer, reader.useAt(operand)];
-      if (stored === undefined || use === undefined)
-        throw new InternalError(`"${value.name}" has no data or no reader`);
+      const { value, storedAs } = parameter;
+      const stored = value.initializer;
+      if (stored === undefined) throw new InternalError(`"${value.name}" has no data`);
       const old = storedAs === "transposed" ? transposedTensor(stored) : stored;
       const compute = (): Uint8Array => {
         const bytes = Uint8Array.from(old.bytes());
@@ -46,7 +45,7 @@ export class PackedWeights {
         return bytes;
       };
       return {
-        parameter: { value, storedAs, uses: [use] },
+        parameter,
         tensor: new Tensor(old.dtype, old.dims, { kind: "lazy", compute }),
       };
     });

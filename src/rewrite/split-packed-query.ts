@@ -2,6 +2,7 @@
 import { markParts } from "../analysis/packed-sites.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 
 /** Gives whether the node read them packed, in a width that is known. */
@@ -14,11 +15,20 @@ export function splitPackedQuery(node: Node, graph: Graph, opset: number): boole
   if (!Number.isInteger(size)) return false;
   const b = new OpBuilder({ graph, before: node }, opset);
   b.source = node;
-  const sizes = b.ints([heads * size, shared * size, shared * size]);
-  const split = b.node("Split", [packed, sizes], { axis: -1 }, { outputs: 3 });
-  markParts(split, ["q_proj", "k_proj", "v_proj"]);
-  split.outputs.forEach((part, index) => {
+  splitProjections(b, packed, [heads * size, shared * size, shared * size]).forEach((part, index) => {
     node.setInput(index, part);
   });
   return true;
+}
+
+/** Queries, keys and values of the given widths, each the result of a module inside `holder`. */
+export function splitProjections(
+  b: OpBuilder,
+  packed: Value,
+  widths: readonly [number, number, number],
+  holder?: string,
+): readonly (Value | null)[] {
+  const split = b.node("Split", [packed, b.ints(widths)], { axis: -1 }, { outputs: 3 });
+  markParts(split, ["q_proj", "k_proj", "v_proj"], holder);
+  return split.outputs;
 }

@@ -2,12 +2,10 @@
  * Takes apart the nodes in which the runtime's optimizer hid modules: weights behind a fused product, biases behind a norm or
  * an activation, three projections in one matrix. What is left fused holds no module.
  */
-import { parseParameterName } from "../analysis/module-path.ts";
 import { constantOf } from "../ir/constant.ts";
 import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
-import { rowsOf } from "../ir/rows.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
@@ -15,16 +13,9 @@ import { expandNode } from "../ops/expand-node.ts";
 import { opOf } from "../ops/registry.ts";
 import { rootKey } from "./rule.ts";
 import { splitPackedQuery } from "./split-packed-query.ts";
-import { type PackedPart, plainName, splitAttention } from "./unpack-attention.ts";
+import { splitAttention } from "./unpack-attention.ts";
 
-/** What was taken apart. */
-export interface Unfused {
-  readonly count: number;
-  /** Initializers that are parts of packed ones. */
-  readonly parts: readonly PackedPart[];
-}
-
-type Unfuse = (node: Node, graph: Graph, opset: number) => boolean | readonly PackedPart[];
+type Unfuse = (node: Node, graph: Graph, opset: number) => boolean;
 
 /** A product whose second operand is a weight. */
 const product: Unfuse = (node, graph, opset) => isMatrix(node.input(1)) && expand(node, graph, opset);
@@ -47,34 +38,22 @@ const skipBias =
     return true;
   };
 
-/** Biases of three projections in one vector. */
+/** Biases of three projections in one vector, which stays as it is: each takes its part. */
 const headBiases: Unfuse = (node, graph, opset) => {
-  const biases = constantOf(node.input(3));
-  const products = [0, 1, 2].map((index) => node.input(index));
-  const known = products.every((x) => isProjection(x) && typeof x?.tensorType?.shape?.at(-1) === "number");
-  if (biases === undefined || !isVector(node.input(3)) || !known) return false;
+  const biases = node.input(3);
+  const products = [0, 1, 2].flatMap((index) => node.input(index) ?? []);
+  const widths = products.map((x) => (isProjection(x) ? x.tensorType?.shape?.at(-1) : undefined));
+  const sizes = widths.filter((width) => typeof width === "number");
+  if (!isVector(biases) || sizes.length !== 3) return false;
   const b = new OpBuilder({ graph, before: node }, opset);
-  let start = 0;
-  const parts = products.flatMap((product, index): PackedPart[] => {
-    const weight = weightOf(product?.producer?.input(1));
-    const columns = product?.tensorType?.shape?.at(-1);
-    if (product === undefined || typeof columns !== "number") return [];
-    const from = start;
-    start += columns;
-    const value = b.constant(rowsOf(biases, { start: from, size: columns }), biasName(weight, node, index));
-    b.source = product.producer;
-    node.setInput(index, b.add(product, value));
-    return [{ value, whole: biases, start: from }];
+  b.source = node;
+  const split = b.node("Split", [biases, b.ints(sizes)], { axis: 0 }, { outputs: 3 });
+  split.outputs.forEach((part, index) => {
+    if (part !== null) addBefore(node, index, part, graph, opset);
   });
   leaveOut(node, 3);
-  return parts;
+  return true;
 };
-
-/** A name in the weight's module, or one that speaks of no module where the weight's does not. */
-function biasName(weight: Value | undefined, node: Node, index: number): string {
-  const module = parseParameterName(weight?.name ?? "")?.module;
-  return module === undefined ? `${plainName(node.name)}_bias_${index}` : `${module}.bias`;
-}
 
 const fused: Readonly<Record<string, Unfuse>> = {
   "com.microsoft.FusedMatMul": product,
@@ -100,17 +79,10 @@ export function mayHideModules(graph: Graph): boolean {
   return [...graph.nodes()].some((node) => rootKey(node.domain, node.op) in fused);
 }
 
-/** Takes apart what hides modules in a graph, whose types must have been inferred. Bodies hold no modules. */
-export function unfuseGraph(graph: Graph, opset: number): Unfused {
-  const parts: PackedPart[] = [];
-  let count = 0;
-  for (const node of [...graph.nodes()]) {
-    const done = fused[rootKey(node.domain, node.op)]?.(node, graph, opset) ?? false;
-    if (done === false) continue;
-    count += 1;
-    if (done !== true) parts.push(...done);
-  }
-  return { count, parts };
+/** Takes apart what hides modules in a graph, whose types must have been inferred, and counts it. Bodies hold no modules. */
+export function unfuseGraph(graph: Graph, opset: number): number {
+  const nodes = [...graph.nodes()];
+  return nodes.filter((node) => fused[rootKey(node.domain, node.op)]?.(node, graph, opset) === true).length;
 }
 
 function expand(node: Node, graph: Graph, opset: number): boolean {

@@ -5,66 +5,42 @@ import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import { replaceValue } from "../ir/replace.ts";
-import { rowsOf } from "../ir/rows.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import { transposedColumns } from "../ir/transposed.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
-
-/** An initializer that holds some columns of a packed matrix, transposed, or elements of a packed vector. */
-export interface PackedPart {
-  readonly value: Value;
-  readonly whole: Tensor;
-  /** First column or element. */
-  readonly start: number;
-}
-
-/** Names of the three modules, as most models call them. */
-const names = ["q_proj", "k_proj", "v_proj"] as const;
+import { splitProjections } from "./split-packed-query.ts";
 
 /**
- * Writes `MultiHeadAttention` over three products. Their modules are named after the packed weight or bias:
- * `layer.0.attention.qkv.weight` becomes `layer.0.attention.qkv.q_proj.weight` and so on.
+ * Writes `MultiHeadAttention` over the parts of one product with the packed weights, which stay as they are. Its modules
+ * are named after the packed weight or bias: `layer.0.attention.qkv.weight` holds `layer.0.attention.q_proj` and so on.
  *
- * @returns the new initializers, or false where the weights are no constants or MultiHeadAttention lacks an option.
+ * @returns false where the weights are no constants or MultiHeadAttention lacks an option.
  */
-export function splitAttention(node: Node, graph: Graph, opset: number): readonly PackedPart[] | false {
+export function splitAttention(node: Node, graph: Graph, opset: number): boolean {
   const [x, packed, biases, mask, past, bias] = [0, 1, 2, 3, 4, 5].map((index) => node.input(index));
-  const [weights, offsets] = [constantOf(packed), constantOf(biases)];
+  const weights = constantOf(packed);
   const shape = weights?.dims ?? [];
   if (x?.tensorType?.shape === undefined || weights === undefined || packed === undefined) return false;
-  if (!isFloat(weights.dtype) || shape.length !== 2 || (biases !== undefined && offsets === undefined))
-    return false;
+  if (!isFloat(weights.dtype) || shape.length !== 2) return false;
+  if (biases !== undefined && constantOf(biases) === undefined) return false;
   const unsupported = ["do_rotary", "past_present_share_buffer"].some((name) => node.int(name, 0) !== 0);
   const maskRank = mask === undefined ? 0 : mask.tensorType?.shape?.length;
   if (unsupported || maskRank === undefined || maskRank === 4 || node.input(6) !== undefined) return false;
 
   const b = new OpBuilder({ graph, before: node }, opset);
   b.source = node;
-  const parts: PackedPart[] = [];
-  const module = moduleName(node, packed, biases);
-  let start = 0;
-  const [q, k, v] = widths(shape[1] ?? 0, node.ints("qkv_hidden_sizes", undefined)).map((width, index) => {
-    const path = `${module}.${names[index]}`;
-    const weight = b.constant(transposedColumns(weights, start, start + width), `${path}.weight`);
-    parts.push({ value: weight, whole: weights, start });
-    const product = b.matmul(x, b.transpose(weight, [1, 0]));
-    const from = start;
-    start += width;
-    if (offsets === undefined) return product;
-    const vector = b.constant(rowsOf(offsets, { start: from, size: width }), `${path}.bias`);
-    parts.push({ value: vector, whole: offsets, start: from });
-    return b.add(product, vector);
-  });
-  attend(b, node, [q, k, v], { mask, past, bias });
+  const product = b.matmul(x, packed);
+  const y = biases === undefined ? product : b.add(product, biases);
+  const sizes = widths(shape[1] ?? 0, node.ints("qkv_hidden_sizes", undefined));
+  const parts = splitProjections(b, y, sizes, moduleName(node, packed, biases));
+  attend(b, node, parts, { mask, past, bias });
   graph.remove(node);
-  return parts;
+  return true;
 }
 
 function attend(
   b: OpBuilder,
   node: Node,
-  projections: readonly (Value | undefined)[],
+  projections: readonly (Value | null)[],
   {
     mask,
     past,
@@ -100,6 +76,6 @@ function moduleName(node: Node, weights: Value, biases: Value | undefined): stri
 }
 
 /** A name without what parameter names cannot hold, and without dots. */
-export function plainName(name: string): string {
+function plainName(name: string): string {
   return name.replace(/[^A-Za-z0-9_-]+/g, "_").replace(/^_+|_+$/g, "") || "attention";
 }

@@ -9,11 +9,12 @@ import { runPasses } from "../../src/compile/passes.ts";
 import { preparePipeline } from "../../src/compile/prepare.ts";
 import type { CompileRequest } from "../../src/compile/request.ts";
 import { runConstantGraph } from "../../src/compile/run-constant.ts";
+import { Random } from "../../src/data/random.ts";
 import { cloneModel } from "../../src/ir/clone.ts";
 import type { Model } from "../../src/ir/model.ts";
 import { verifyModel } from "../../src/ir/verify.ts";
 import { readModel } from "../../src/onnx/read.ts";
-import { fromNumbers, type NDArray } from "../../src/ops/ndarray.ts";
+import { fromNumbers, fromTensor, type NDArray, toTensor } from "../../src/ops/ndarray.ts";
 import { runModel } from "../harness/runtime.ts";
 import { advance, type Batch, GraphSession, resultOf, startingState } from "../oracle/graph-session.ts";
 import { oracleRoot } from "../oracle/oracle-set.ts";
@@ -113,11 +114,12 @@ async function losses(compiled: Compiled, batch: Batch): Promise<number[]> {
 describe("training", () => {
   const methods = [
     { name: "lora", options: { target_modules: "all-linear", init_lora_weights: false } },
+    { name: "lora", options: { target_modules: "all-linear", init_lora_weights: false, bias: "all" } },
     { name: "ia3", options: { target_modules: "all-linear", feedforward_modules: [] } },
     { name: "ln-tuning", options: { target_modules: ".*[Nn]orm" } },
   ];
   test.each(named.flatMap((each) => methods.map((method) => ({ ...each, method }))))(
-    "$name trains as its origin does, by $method.name",
+    "$name trains as its origin does, by $method.name, bias $method.options.bias",
     async ({ name, from, method }) => {
       const [fused, plain] = [open(name), readModel(from)].map((model) =>
         compileAll(model, { method, optimizer: { name: "sgd", options: {} } }),
@@ -134,19 +136,32 @@ describe("training", () => {
   );
 });
 
+/** The same with every trained bias moved, as training would. */
+function withOtherBiases(compiled: Compiled): Compiled {
+  const random = new Random(3);
+  const moved = [...compiled.state.tensors].map(([key, tensor]) => {
+    if (!compiled.parameterKeys.has(key) || !key.endsWith(".bias")) return [key, tensor] as const;
+    const numbers = fromTensor(tensor).toNumbers();
+    const other = numbers.map((value) => value + 0.1 * random.normal());
+    return [key, toTensor(fromNumbers("float32", tensor.dims, other))] as const;
+  });
+  return { ...compiled, state: { ...compiled.state, tensors: new Map(moved) } };
+}
+
 describe("merging", () => {
   const methods = [
     { name: "lora", options: { target_modules: "all-linear", init_lora_weights: false } },
+    { name: "lora", options: { target_modules: "all-linear", init_lora_weights: false, bias: "lora_only" } },
     {
       name: "ia3",
       options: { target_modules: "all-linear", feedforward_modules: [], init_ia3_weights: false },
     },
   ];
   test.each(cases.flatMap((each) => methods.map((method) => ({ ...each, method }))))(
-    "$name keeps its nodes, with $method.name inside",
+    "$name keeps its nodes, with $method.name inside, bias $method.options.bias",
     async ({ name, method }) => {
       const source = open(name);
-      const compiled = compileAll(source, { method });
+      const compiled = withOtherBiases(compileAll(source, { method }));
       const batch = batchOf(compiled);
       const session = await GraphSession.open(compiled.graphs.eval);
       const wanted = resultOf(await session.run(batch, startingState(compiled, "eval")), "logits");
