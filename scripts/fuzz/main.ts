@@ -2,9 +2,10 @@
  * Fuzzes the compiler: damaged copies of real files and random programs must give a model or a diagnostic, soon, within
  * bounded memory.
  *
- *   npm run fuzz -- [--minutes 1] [--seed 0] [--out FOLDER] [FILE.onnx ...]
+ *   npm run fuzz -- [--minutes 1] [--seed 0] [--edges STEP] [--out FOLDER] [FILE.onnx ...]
  *
- * Odd seeds damage one file after the other, even ones are random programs. With --out, what found something is written to the folder.
+ * Odd seeds damage one file after the other, even ones are random programs. With --edges, every STEP-th number of each file is set to
+ * its edges instead, from that of the seed on. With --out, what found something is written to the folder.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -19,6 +20,7 @@ const { values, positionals } = parseArgs({
   options: {
     minutes: { type: "string", default: "1" },
     seed: { type: "string", default: "0" },
+    edges: { type: "string" },
     out: { type: "string" },
   },
 });
@@ -39,12 +41,23 @@ let peak: number | undefined;
 let worker = await startWorker();
 let seed = Number(values.seed);
 const firstSeed = seed;
-for (; Date.now() < end; seed++) {
-  const file = files[(seed >> 1) % files.length];
-  await tryOne(seed % 2 === 0 || file === undefined ? { seed } : { file, seed });
-}
+if (values.edges === undefined) await tryDamaged();
+else await tryEdges(Number(values.edges));
 worker.kill();
 report();
+
+async function tryDamaged(): Promise<void> {
+  for (; Date.now() < end; seed++) {
+    const file = files[(seed >> 1) % files.length];
+    await tryOne(seed % 2 === 0 || file === undefined ? { seed } : { file, seed });
+  }
+}
+
+async function tryEdges(step: number): Promise<void> {
+  for (const file of files)
+    for (let edit = firstSeed; Date.now() < end; edit += step, seed++)
+      if (!(await tryOne({ file, seed: edit, edge: true }))) break;
+}
 
 async function startWorker(): Promise<ChildProcess> {
   peak = undefined;
@@ -67,9 +80,10 @@ function workedMs(): number | undefined {
   }
 }
 
-/** Waits for every stage of a trial; a stage that hangs or dies ends it, and the worker with it. */
-async function tryOne(trial: Trial): Promise<void> {
+/** Waits for every stage of a trial; a stage that hangs or dies ends it, and the worker with it. Gives whether there was one. */
+async function tryOne(trial: Trial): Promise<boolean> {
   let stage = "start";
+  let exists = true;
   const problem = await new Promise<string | undefined>((resolve) => {
     let timer: NodeJS.Timeout;
     const watch = (before = workedMs() ?? 0): void => {
@@ -81,7 +95,10 @@ async function tryOne(trial: Trial): Promise<void> {
     watch();
     worker.on("message", (outcome: Outcome | Ending) => {
       clearTimeout(timer);
-      if ("peakBytes" in outcome) return resolve(tooMuch(outcome));
+      if ("peakBytes" in outcome) {
+        exists = outcome.modelBytes > 0;
+        return resolve(tooMuch(outcome));
+      }
       watch();
       stage = outcome.stage;
       const ending = outcome.result.startsWith("bug: ") ? "bug" : outcome.result;
@@ -96,10 +113,11 @@ async function tryOne(trial: Trial): Promise<void> {
   });
   worker.removeAllListeners("message");
   worker.removeAllListeners("exit");
-  if (problem === undefined) return;
+  if (problem === undefined) return exists;
   note(trial, `after ${stage}`, problem);
   worker.kill("SIGKILL");
   worker = await startWorker();
+  return true;
 }
 
 /** The peak of a process never falls, so that a trial is at fault only for what it added; the first of a worker loads it. */
@@ -115,8 +133,12 @@ function note(trial: Trial, stage: string, text: string): void {
   const place = stack.find((line) => /src\/|passes\//.test(line))?.trim() ?? "";
   const key = `${first.replace(/"[^"]*"|\d+/g, "_")} ${place}`;
   const known = found.get(key);
-  if (known === undefined) found.set(key, { count: 1, trial, stage, text });
-  else known.count++;
+  if (known !== undefined) {
+    known.count++;
+    return;
+  }
+  found.set(key, { count: 1, trial, stage, text });
+  console.error(`${trial.file ?? "a random program"}, seed ${trial.seed}, ${stage}: ${first} ${place}`);
 }
 
 function report(): void {
@@ -132,7 +154,7 @@ function report(): void {
     const origin = trial.file ?? "a random program";
     console.log(`\n${name} x ${count}: ${origin}, seed ${trial.seed}, ${stage}`);
     console.log(text.split("\n").slice(0, 8).join("\n"));
-    if (out !== undefined) writeFileSync(join(out, name), bytesOf(trial));
+    if (out !== undefined) writeFileSync(join(out, name), bytesOf(trial) ?? "");
   });
   if (found.size > 0) process.exitCode = 1;
 }

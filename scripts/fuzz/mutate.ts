@@ -3,6 +3,7 @@ import { Random } from "../../src/data/random.ts";
 import { DiagnosticError } from "../../src/diagnostics/define.ts";
 import type { AttributeMessage, GraphMessage, ModelMessage, NodeMessage } from "../../src/onnx/messages.ts";
 import { decodeModelMessage, encodeModelMessage } from "../../src/onnx/wire.ts";
+import { edges, floatEdges } from "./edges.ts";
 
 /** A damaged copy of a file; the same seed gives the same damage. */
 export function mutate(bytes: Uint8Array, seed: number): Uint8Array {
@@ -43,9 +44,6 @@ interface Place {
 function pick<T>(items: readonly T[], random: Random): T | undefined {
   return items.length === 0 ? undefined : items[random.below(items.length)];
 }
-
-/** Sizes and numbers at which arithmetic goes wrong. */
-const edges = [0, 1, -1, 2, 3, 7, -2, 255, 2 ** 20, 2 ** 31 - 1, -(2 ** 31), 2 ** 31, 2 ** 53, 2 ** 62];
 
 function edge(random: Random): number {
   return pick(edges, random) ?? 0;
@@ -102,8 +100,7 @@ const mutations: readonly ((place: Place) => void)[] = [
     if (attribute.ints !== undefined && attribute.ints.length > 0)
       attribute.ints[place.random.below(attribute.ints.length)] = edge(place.random);
     else if (attribute.i !== undefined) attribute.i = edge(place.random);
-    else if (attribute.f !== undefined)
-      attribute.f = pick([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1e38], place.random) ?? 0;
+    else if (attribute.f !== undefined) attribute.f = pick(floatEdges, place.random) ?? 0;
     else if (attribute.s !== undefined)
       attribute.s = new TextEncoder().encode(pick(["", "SAME_UPPER", "\u0000", "x"], place.random));
   },

@@ -26,7 +26,7 @@ export interface Ready {
   readonly stage: "ready";
 }
 
-/** What is said after the last stage: the most memory that the process has held so far, and the size of the model. */
+/** What is said after the last stage: the most memory that the process has held so far, and the size of the model, 0 where there was none. */
 export interface Ending {
   readonly stage: "end";
   readonly peakBytes: number;
@@ -71,6 +71,7 @@ function describe(error: unknown): string {
 
 function* outcomes(trial: Trial): Generator<Outcome, number> {
   const bytes = bytesOf(trial);
+  if (bytes === undefined) return 0;
   let model: Model | undefined;
   const read = attempt("read", () => {
     model = readModel(bytes, { folder: join(trial.file ?? ".", "..") });

@@ -4,6 +4,7 @@ import { dequantizedIn } from "../analysis/quantized-weight.ts";
 import { type AnySite, findSites, type Site, type SiteParameter } from "../analysis/sites.ts";
 import { findStreams } from "../analysis/token-streams.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
+import { autodiffErrors } from "../diagnostics/autodiff.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode } from "../ir/clone.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -156,8 +157,12 @@ function attachToSite(
   return adapted;
 }
 
-/** Trained tensors, which are float32, in the type that the site computes in. */
+/** Trained tensors, which are float32, in the type that the site computes in. @throws DiagnosticError `E_UNKNOWN_TYPE`. */
 function inTypeOf(b: OpBuilder, y: Value, params: Record<string, Value>): Record<string, Value> {
+  if (y.tensorType === undefined) {
+    const { op = "", name = "" } = y.producer ?? {};
+    throw autodiffErrors.E_UNKNOWN_TYPE({ op, name }, y.name);
+  }
   const isTrained = (value: Value): boolean => value.tensorType?.dtype === "float32";
   const typed = (value: Value): Value => (isTrained(value) ? b.castLike(value, y) : value);
   return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, typed(value)]));

@@ -6,19 +6,19 @@ import { paramAt } from "../ops/record.ts";
 import { opOf } from "../ops/registry.ts";
 
 /**
- * Rules read the ranks of all that is computed with, be it differentiated or not; sizes and places aside, and but for those
- * that say they read none.
+ * Rules read the ranks of all that is computed with, be it differentiated or not; sizes and places aside. Those that say they
+ * read none still read element types.
  *
  * @throws DiagnosticError `E_UNKNOWN_TYPE`.
  */
 export function requireRanks(node: Node, values: readonly (Value | null)[]): void {
   const op = opOf(node);
-  if (op?.rankFree === true) return;
   const host = node.inputs.filter((_, index) => op?.hostInputs.has(paramAt(op.inputs, index)?.name ?? ""));
   for (const value of values) {
     if (value === null || host.includes(value)) continue;
     if (value.type !== undefined && value.tensorType === undefined) continue;
-    if (value.tensorType?.shape === undefined)
+    const known = op?.rankFree === true ? value.tensorType : value.tensorType?.shape;
+    if (known === undefined)
       throw autodiffErrors.E_UNKNOWN_TYPE({ op: node.op, name: node.name }, value.name);
   }
 }

@@ -38,6 +38,13 @@ export const operatorErrors = defineDiagnostics({
     got: shapes.join(" and "),
     next: "correct the operands in the model, or the shapes of what they are given",
   }),
+  E_IMPOSSIBLE_SIZE: (node: OperatorNode, got: string) => ({
+    message: `${describe(node)} would make a tensor of an impossible size`,
+    place: describe(node),
+    expected: "a size of 0 or more along every axis",
+    got,
+    next: "correct the attributes of the node, or the operands that the size follows from",
+  }),
   E_OPERATOR_COUNT: (node: OperatorNode, what: string, most: number, got: number) => ({
     message: `${describe(node)} has more ${what} than its operator takes`,
     place: describe(node),

@@ -1,4 +1,4 @@
-/** Checks a node's operands before its operator's rules see them: how many there are, their types and their ranks. */
+/** Checks a node's operands and attributes before its operator's rules see them: their number, types, ranks and bounds. */
 import { operatorErrors } from "../diagnostics/operator.ts";
 import type { Node } from "../ir/node.ts";
 import { formatType, type ValueType } from "../ir/type.ts";
@@ -8,16 +8,17 @@ import type { Param } from "./params.ts";
 import { type Op, paramAt } from "./record.ts";
 
 /**
- * Refuses a node whose operands its operator does not take, so that rules may take for granted what a schema says.
- * Operands of unknown type pass.
+ * Refuses a node whose operands and attributes its operator does not take, so that rules may take for granted what a
+ * schema says. Operands of unknown type pass.
  *
- * @throws DiagnosticError `E_BAD_OPERAND`, `E_OPERATOR_COUNT`.
+ * @throws DiagnosticError `E_BAD_OPERAND`, `E_BAD_ATTRIBUTE`, `E_OPERATOR_COUNT`.
  */
 export function checkOperands(node: Node, op: Op): void {
   checkCounts(node, op);
-  checkAttributes(node, op);
+  checkMoved(node, op);
   checkTypes(node, op);
   checkRanks(node, op);
+  checkAttributes(node, op);
 }
 
 function checkRanks(node: Node, op: Op): void {
@@ -48,12 +49,33 @@ function checkCounts(node: Node, op: Op): void {
  * Axes, bounds and the like were attributes before they became operands. A file that claims a newer opset than its nodes
  * were written in, as quantisers leave behind that raise it, would lose them without a word.
  */
-function checkAttributes(node: Node, op: Op): void {
+function checkMoved(node: Node, op: Op): void {
   if (op.domain !== "") return;
   for (const { name } of op.inputs) {
     if (!node.attributes.has(name) || name in op.attributes) continue;
     const expected = "an operand of that name, as in the opset that the model imports";
     throw operatorErrors.E_BAD_ATTRIBUTE(node, name, expected, "an attribute, as in older ones");
+  }
+}
+
+/** An attribute of another kind would be read as if it were absent, and a number beyond its bounds as a size. */
+function checkAttributes(node: Node, op: Op): void {
+  for (const [name, { kind, bounds = {} }] of Object.entries(op.attributes)) {
+    const attribute = node.attributes.get(name);
+    if (attribute === undefined || attribute.kind === "reference") continue;
+    if (attribute.kind !== kind)
+      throw operatorErrors.E_BAD_ATTRIBUTE(
+        node,
+        name,
+        `one of kind ${kind}`,
+        `one of kind ${attribute.kind}`,
+      );
+    const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = bounds;
+    const numbers =
+      attribute.kind === "int" ? [attribute.value] : attribute.kind === "ints" ? attribute.value : [];
+    const outside = numbers.find((number) => number < least || number > most);
+    if (outside !== undefined)
+      throw operatorErrors.E_BAD_ATTRIBUTE(node, name, `from ${least} to ${most}`, String(outside));
   }
 }
 

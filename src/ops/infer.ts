@@ -1,10 +1,11 @@
 /** Runs shape rules over nodes and graphs, joining what they find with what the file says. */
+import { operatorErrors } from "../diagnostics/operator.ts";
 import { smallIntegers } from "../ir/constant.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { refineShape, shapesConflict } from "../ir/shape.ts";
-import { type TensorType, tensorType, type ValueType } from "../ir/type.ts";
+import { formatType, type TensorType, tensorType, type ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { checkOperands } from "./check-operands.ts";
 import type { Inferred } from "./record.ts";
@@ -33,9 +34,21 @@ export function inferNode(node: Node, opset: number): void {
   const results = op.infer(node, { opset, inferBody: (body) => inferGraph(body, opset) });
   node.outputs.forEach((output, index) => {
     const inferred = results[index];
-    if (output !== null && inferred !== undefined) apply(output, inferred);
+    if (output === null || inferred === undefined) return;
+    checkSizes(node, "type" in inferred ? inferred.type : inferred);
+    apply(output, inferred);
   });
 }
+
+/** Sizes that follow from attributes and operands which do not fit each other may be negative. */
+function checkSizes(node: Node, type: ValueType): void {
+  if (type.kind !== "tensor" || type.shape === undefined) return;
+  if (type.shape.some((dim) => typeof dim === "number" && !(dim >= 0 && dim <= largestSize)))
+    throw operatorErrors.E_IMPOSSIBLE_SIZE(node, formatType(type));
+}
+
+/** An axis of more elements cannot be counted. */
+const largestSize = Number.MAX_SAFE_INTEGER;
 
 function apply(value: Value, inferred: NonNullable<Inferred>): void {
   const { type, content } = "type" in inferred ? inferred : { type: inferred, content: undefined };

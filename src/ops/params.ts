@@ -50,9 +50,23 @@ export function nameArguments<T>(
   return named;
 }
 
+/** Values that a whole number, or each of a list, may have; ends are included. */
+export interface Bounds {
+  readonly least?: number;
+  readonly most?: number;
+}
+
+/** Sizes and steps: no runtime counts axes beyond 32 bits. */
+export const counts: Bounds = { least: 1, most: 2 ** 31 - 1 };
+
+/** The same where 0 means none. */
+export const amounts: Bounds = { ...counts, least: 0 };
+
 /** How one attribute is read: its ONNX kind, and what stands for it when it is absent. */
 export interface AttributeSpec<T> {
   readonly kind: AttributeKind;
+  /** Checked before any rule runs. */
+  readonly bounds?: Bounds | undefined;
   readonly fallback: T;
   readonly read: (node: Node, name: string) => T | undefined;
 }
@@ -73,18 +87,18 @@ export function readAttributes(node: Node, table: AttributeTable): Record<string
 }
 
 /** A whole number attribute with the given default; beyond 2^53 values saturate. */
-export function int(fallback: number): AttributeSpec<number> {
-  return { kind: "int", fallback, read: (node, name) => node.int(name, undefined) };
+export function int(fallback: number, bounds?: Bounds): AttributeSpec<number> {
+  return { kind: "int", bounds, fallback, read: (node, name) => node.int(name, undefined) };
 }
 
 /** A whole number attribute that may be absent. */
-export function maybeInt(): AttributeSpec<number | undefined> {
-  return { kind: "int", fallback: undefined, read: (node, name) => node.int(name, undefined) };
+export function maybeInt(bounds?: Bounds): AttributeSpec<number | undefined> {
+  return { kind: "int", bounds, fallback: undefined, read: (node, name) => node.int(name, undefined) };
 }
 
 /** A list of whole numbers that may be absent. */
-export function ints(): AttributeSpec<readonly number[] | undefined> {
-  return { kind: "ints", fallback: undefined, read: (node, name) => node.ints(name, undefined) };
+export function ints(bounds?: Bounds): AttributeSpec<readonly number[] | undefined> {
+  return { kind: "ints", bounds, fallback: undefined, read: (node, name) => node.ints(name, undefined) };
 }
 
 /** A float attribute with the given default. */

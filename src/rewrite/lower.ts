@@ -58,6 +58,14 @@ function lowerNode(node: Node, from: number, to: number): number {
   if (versions !== undefined && versionAt(versions, to) === undefined) {
     if (op?.gradient.kind !== "expand")
       throw passErrors.E_NEW_OPERATOR(node, from, to, "no decomposition into older operators");
+    const open = node.inputs.find((input) => input !== null && input.tensorType?.shape === undefined);
+    if (open != null)
+      throw passErrors.E_NEW_OPERATOR(
+        node,
+        from,
+        to,
+        `a decomposition by the rank of "${open.name}", which is not known`,
+      );
     replaceNode(node, op.expand(node, b));
     return 1;
   }

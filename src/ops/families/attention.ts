@@ -1,5 +1,6 @@
 /** Attention over several heads. */
 
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { addDims, type Dim, dimsDiffer, floorDivDims, mulDims } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType } from "../../ir/type.ts";
@@ -9,7 +10,8 @@ import { defineOp } from "../define.ts";
 import { dimOf, rankOf } from "../facts.ts";
 import { type AttentionOperands, type AttentionOptions, attend } from "../kernels/attention.ts";
 import { byExpansion } from "../kernels/expanded.ts";
-import { float, int, maybeFloat } from "../params.ts";
+import { requireSizes } from "../kernels/require-sizes.ts";
+import { amounts, float, int, maybeFloat } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
 export const Attention = defineOp({
@@ -22,14 +24,17 @@ export const Attention = defineOp({
     is_causal: int(0),
     left_window_size: int(-1),
     right_window_size: int(-1),
-    kv_num_heads: int(0),
-    q_num_heads: int(0),
+    kv_num_heads: int(0, amounts),
+    q_num_heads: int(0, amounts),
     qk_matmul_output_mode: int(0),
     scale: maybeFloat(),
     softcap: float(0),
     softmax_precision: int(0),
   },
-  infer: ({ in: operands, attrs }) => inferAttention(operands, attrs),
+  infer: ({ node, in: operands, attrs }) => {
+    requireHeads(node, operands, attrs);
+    return inferAttention(operands, attrs);
+  },
   evaluate: byExpansion,
   precision: "low",
   gradient: {
@@ -49,6 +54,41 @@ function repeatMaskColumn(node: Node, b: OpBuilder): void {
   const fresh = b.dim(key, rankOf(key) - 2);
   const keys = past === undefined ? fresh : b.add(fresh, b.dim(past, 2));
   node.setInput(3, b.expand(mask, b.unsqueeze(keys, [0])));
+}
+
+/** One batch, keys as wide as queries, as many values as keys, and heads that divide evenly. */
+function requireHeads(node: Node, operands: AttentionOperands, attrs: AttentionOptions): void {
+  const [heads, shared] = [attrs.q_num_heads, attrs.kv_num_heads];
+  const named = { q: "batch heads queries size", k: "batch shared keys size", v: "batch shared keys width" };
+  const { q, k, v, pastKey, pastValue, lengths } = operands;
+  const sized = Object.entries({ q, k, v }).map(([name, value]) => {
+    const count = name === "q" ? heads : shared;
+    const packed = value.tensorType?.shape?.length === 3;
+    const width = value.tensorType?.shape?.[2];
+    if (packed && (count < 1 || (typeof width === "number" && width % count !== 0)))
+      throw operatorErrors.E_BAD_ATTRIBUTE(
+        node,
+        name === "q" ? "q_num_heads" : "kv_num_heads",
+        `a number that divides the width of "${name}", ${width}`,
+        `${count}`,
+      );
+    return packed ? headed(value, count) : value.tensorType?.shape;
+  });
+  const [first, second] = sized;
+  const [of, over] = [first?.[1], second?.[1]];
+  if (typeof of === "number" && typeof over === "number" && (over === 0 ? of !== 0 : of % over !== 0))
+    throw operatorErrors.E_BAD_OPERAND(
+      node,
+      "k",
+      `a number of heads that divides that of "q", ${of}`,
+      `${over}`,
+    );
+  requireSizes(node, {
+    ...Object.fromEntries(Object.entries(named).map(([name, axes], at) => [name, [sized[at], axes]])),
+    pastKey: [pastKey?.tensorType?.shape, "batch shared past size"],
+    pastValue: [pastValue?.tensorType?.shape, "batch shared past width"],
+    lengths: [lengths?.tensorType?.shape, "batch"],
+  });
 }
 
 function inferAttention(operands: AttentionOperands, attrs: AttentionOptions): Inferred[] {

@@ -1,3 +1,4 @@
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { dtypeFromCode, isLow } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import { staticShape } from "../../ir/shape.ts";
@@ -61,8 +62,21 @@ export const GroupNormalization = defineOp({
   inputs: ["x", "scale", "bias"],
   ranks: { x: [2], scale: 1, bias: 1 },
   outputs: ["y"],
-  attributes: { epsilon: float(1e-5), num_groups: int(1), stash_type: int(1) },
-  infer: ({ in: { x } }) => [x.type],
+  attributes: { epsilon: float(1e-5), num_groups: int(1, { least: 1, most: 2 ** 20 }), stash_type: int(1) },
+  infer: ({ node, in: { x, scale, bias }, attrs: { num_groups }, opset }) => {
+    const channels = x.tensorType?.shape?.[1];
+    if (typeof channels === "number" && channels % num_groups !== 0)
+      throw operatorErrors.E_BAD_ATTRIBUTE(
+        node,
+        "num_groups",
+        `a divisor of ${channels} channels`,
+        `${num_groups}`,
+      );
+    const length = opset < 21 ? undefined : channels;
+    requireShape(node, "scale", scale, [length]);
+    requireShape(node, "bias", bias, [length]);
+    return [x.type];
+  },
   evaluate: ({ in: { x, scale, bias }, attrs: { epsilon, num_groups }, opset, exact }) => {
     const [instances = 1] = x.shape;
     const grouped = x.reshaped([instances, num_groups, x.size / Math.max(1, instances * num_groups)]);

@@ -5,7 +5,7 @@ import { defineOp } from "../define.ts";
 import { columnChannels, columnWindows, foldColumns, unfoldImages } from "../kernels/columns.ts";
 import { dimsIn } from "../kernels/content.ts";
 import { knownIntegers } from "../kernels/reduction-axes.ts";
-import { ints } from "../params.ts";
+import { amounts, counts, ints } from "../params.ts";
 
 /** PyTorch's fold: `x [N, C * block, L]` to images `[N, C, ...]` (ONNX Col2Im 18). */
 export const Col2Im = defineOp({
@@ -14,7 +14,7 @@ export const Col2Im = defineOp({
   inputs: ["x", "image", "block"],
   ranks: { x: 3, image: 1, block: 1 },
   outputs: ["y"],
-  attributes: { dilations: ints(), pads: ints(), strides: ints() },
+  attributes: { dilations: ints(counts), pads: ints(amounts), strides: ints(counts) },
   infer: ({ in: { x, image, block } }) => {
     const type = x.tensorType;
     const [sizes, kernel] = [dimsIn(image), knownIntegers(block)];

@@ -1,4 +1,6 @@
 /** Concat and Split: pieces along one axis. */
+
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import {
   addDims,
   ceilDivDims,
@@ -23,7 +25,7 @@ import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { requireRank } from "../kernels/require-rank.ts";
 import { type Size, shapeVector, sizeAt, stateShape } from "../kernels/shape-vector.ts";
-import { int, maybeInt } from "../params.ts";
+import { counts, int, maybeInt } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
 export const Concat = defineOp({
@@ -52,9 +54,17 @@ export const Split = defineOp({
   inputs: ["x", "split?"],
   ranks: { x: [1], split: 1 },
   outputs: ["ys..."],
-  attributes: { axis: int(0), num_outputs: maybeInt() },
-  infer: ({ node, in: { x, split }, attrs: { axis } }) => {
+  attributes: { axis: int(0), num_outputs: maybeInt(counts) },
+  infer: ({ node, in: { x, split }, attrs: { axis, num_outputs: count } }) => {
     const type = x.tensorType;
+    const { length } = node.outputs;
+    if (count !== undefined && split === undefined && count !== length)
+      throw operatorErrors.E_BAD_ATTRIBUTE(
+        node,
+        "num_outputs",
+        `the number of results, ${length}`,
+        `${count}`,
+      );
     if (type === undefined) return [];
     const at = type.shape && axisOf(node, axis, type.shape.length);
     const sizes = pieceSizes(node, at === undefined ? undefined : type.shape?.[at], split);

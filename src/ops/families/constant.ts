@@ -50,7 +50,8 @@ export const ConstantOfShape = defineOp({
     const [length] = shape ?? [];
     const element = value === undefined ? undefined : smallIntegers(value)?.[0];
     const count = shape?.length === 0 ? 1 : length;
-    const repeated = typeof count === "number" && count <= contentLimit && element !== undefined;
+    const repeated =
+      typeof count === "number" && count >= 0 && count <= contentLimit && element !== undefined;
     return [
       withContent(
         value?.dtype ?? "float32",

@@ -7,6 +7,7 @@ import { branchRegions, reverseIf } from "../kernels/if-gradient.ts";
 import { loopRegions, reverseLoop } from "../kernels/loop-gradient.ts";
 import { tripsOf, truthOf } from "../kernels/loop-length.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
+import { requireBody, requireOperands } from "../kernels/require-body.ts";
 import { isEmptySequence } from "../kernels/sequence-types.ts";
 import { joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
@@ -28,6 +29,9 @@ export const If = defineOp({
       requireAttribute(node, "then_branch", then_branch),
       requireAttribute(node, "else_branch", else_branch),
     ];
+    const counts = { inputs: 0, outputs: node.outputs.length };
+    requireBody(node, "then_branch", yes, counts);
+    requireBody(node, "else_branch", no, counts);
     inferBody(yes);
     inferBody(no);
     const known = truthOf(condition);
@@ -62,6 +66,9 @@ export const Loop = defineOp({
   attributes: { body: graph() },
   infer: ({ node, in: { count, condition, initial }, attrs, inferBody }) => {
     const body = requireAttribute(node, "body", attrs.body);
+    const results = Math.max(initial.length, node.outputs.length);
+    requireOperands(node, 2);
+    requireBody(node, "body", body, { inputs: initial.length + 2, outputs: results + 1 });
     const fixed = new Map<number, ValueType>([
       [0, scalar],
       [1, flag],

@@ -25,13 +25,14 @@ import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { requireRank } from "../kernels/require-rank.ts";
 import { requireShape } from "../kernels/require-shape.ts";
+import { requireWindowAxes } from "../kernels/require-window.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
 import { stateShape } from "../kernels/shape-vector.ts";
 import { type TransposedAxis, transposedWindows } from "../kernels/transposed-window.ts";
-import { knownAxis, knownWindows, paddings, planWindows } from "../kernels/window.ts";
+import { knownAxis, knownWindows, paddings, planWindows, type WindowAttributes } from "../kernels/window.ts";
 import { convolutionParams } from "../kernels/window-params.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
-import { ints } from "../params.ts";
+import { amounts, counts, ints } from "../params.ts";
 
 export const Conv = defineOp({
   type: "Conv",
@@ -42,12 +43,11 @@ export const Conv = defineOp({
   infer: ({ node, in: { x, w, bias }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     requireLikeRanks(node, x, w);
+    requireWindows(node, x, w, attrs);
     const type = x.tensorType;
     requireShape(node, "bias", bias, [w.tensorType?.shape?.[0]]);
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
     const [, channels] = type.shape;
-    if (attrs.group < 1)
-      throw operatorErrors.E_BAD_ATTRIBUTE(node, "group", "at least 1", String(attrs.group));
     const perGroup = typeof channels === "number" ? channels / attrs.group : undefined;
     requireShape(node, "w", w, [undefined, perGroup, ...type.shape.slice(2).map(() => undefined)]);
     const spatial = type.shape.slice(2);
@@ -89,13 +89,12 @@ export const ConvTranspose = defineOp({
   versions: [1, 11, 22],
   inputs: ["x", "w", "bias?"],
   outputs: ["y"],
-  attributes: { ...convolutionParams, output_padding: ints(), output_shape: ints() },
+  attributes: { ...convolutionParams, output_padding: ints(amounts), output_shape: ints(counts) },
   infer: ({ node, in: { x, w }, attrs }) => {
     requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
     requireLikeRanks(node, x, w);
+    requireWindows(node, x, w, attrs);
     const type = x.tensorType;
-    if (attrs.group < 1)
-      throw operatorErrors.E_BAD_ATTRIBUTE(node, "group", "at least 1", String(attrs.group));
     if (type?.shape === undefined) return [type && tensorType(type.dtype, unknownLike(w))];
     requireShape(node, "w", w, [type.shape[1], ...type.shape.slice(1).map(() => undefined)]);
     const kernel = kernelOf(w, attrs.kernel_shape);
@@ -180,6 +179,19 @@ function addBias(x: NDArray, { shape, sums }: Convolved, bias: NDArray | undefin
   const [channels, inner] = [shape[1] ?? 1, countElements(shape.slice(2))];
   const added = sums.map((sum, at) => sum + (bias.numbers[Math.floor(at / inner) % channels] ?? 0));
   return fromNumbers(x.dtype, shape, added, exact);
+}
+
+/** Lists have a number for each spatial axis, and kernel_shape says what the weights are. */
+function requireWindows(
+  node: Node,
+  x: Value,
+  w: Value,
+  attrs: WindowAttributes & { readonly kernel_shape: readonly number[] | undefined },
+): void {
+  const rank = x.tensorType?.shape?.length ?? w.tensorType?.shape?.length;
+  if (rank !== undefined) requireWindowAxes(node, attrs, rank - 2);
+  const { kernel_shape: kernel } = attrs;
+  if (kernel !== undefined) requireShape(node, "w", w, [undefined, undefined, ...kernel]);
 }
 
 /** Data and weight have one rank: batch, channels and at least one spatial axis. */

@@ -96,6 +96,9 @@ function inferTransform(
 ): TensorType | undefined {
   const type = x.tensorType;
   if (type?.shape === undefined) return type;
+  const parts = type.shape.at(-1);
+  if (typeof parts === "number" && parts !== 1 && parts !== 2)
+    throw operatorErrors.E_BAD_OPERAND(node, "x", "1 or 2 numbers along the last axis", `${parts}`);
   const real = inverse !== 0 && onesided !== 0;
   const [at] = axis === undefined ? [-2] : (knownIntegers(axis) ?? []);
   const shape = type.shape.with(-1, real ? 1 : 2);

@@ -5,7 +5,7 @@ import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { splitHeads } from "../kernels/heads.ts";
-import { int } from "../params.ts";
+import { amounts, int } from "../params.ts";
 
 /**
  * With `q = heads(query + queryBias)` and `u, r = sigmoid` of the sums of both halves of `q weight + bias`:
@@ -17,7 +17,7 @@ export const GatedRelativePositionBias = defineOp({
   versions: [1],
   inputs: ["query", "queryBias", "relative", "weight", "bias", "scale", "offsets?"],
   outputs: ["y"],
-  attributes: { num_heads: int(0) },
+  attributes: { num_heads: int(0, amounts) },
   infer: ({ in: { query, relative, offsets }, attrs: { num_heads } }) => {
     const dtype = query.tensorType?.dtype;
     const batch = offsets === undefined ? query.tensorType?.shape?.[0] : offsets.tensorType?.shape?.[0];

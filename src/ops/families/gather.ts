@@ -13,6 +13,7 @@ import { boxesAt, elementOffsets, fromFront, rowOffsets } from "../kernels/index
 import { scatterAlong, zerosShapedAs } from "../kernels/positions.ts";
 import { boxOffsets, countUp, takeAt } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
+import { requireElements, requireRows } from "../kernels/require-places.ts";
 import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { stridesOf } from "../ndarray.ts";
@@ -49,9 +50,10 @@ export const GatherElements = defineOp({
   ranks: { x: [1], indices: [1] },
   outputs: ["y"],
   attributes: { axis: int(0) },
-  infer: ({ in: { x, indices } }) => [
-    x.tensorType && tensorType(x.tensorType.dtype, indices.tensorType?.shape),
-  ],
+  infer: ({ node, in: { x, indices }, attrs: { axis } }) => {
+    requireElements(node, x, indices, axis);
+    return [x.tensorType && tensorType(x.tensorType.dtype, indices.tensorType?.shape)];
+  },
   evaluate: ({ node, in: { x, indices }, attrs: { axis } }) => {
     const at = axisOf(node, axis, x.rank);
     return [takeAt(x, indices.shape, elementOffsets(x, indices, at))];
@@ -73,7 +75,8 @@ export const GatherND = defineOp({
   ranks: { x: [1], indices: [1] },
   outputs: ["y"],
   attributes: { batch_dims: int(0) },
-  infer: ({ in: { x, indices }, attrs: { batch_dims: batchDims } }) => {
+  infer: ({ node, in: { x, indices }, attrs: { batch_dims: batchDims } }) => {
+    requireRows(node, x, indices, batchDims);
     const type = x.tensorType;
     return [type && tensorType(type.dtype, gatheredRows(type.shape, indices.tensorType?.shape, batchDims))];
   },

@@ -4,7 +4,7 @@ import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { attendGroups, type GroupOperands, type GroupOptions } from "../kernels/group-attention.ts";
-import { float, int, text } from "../params.ts";
+import { amounts, float, int, text } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
 export const GroupQueryAttention = defineOp({
@@ -26,9 +26,9 @@ export const GroupQueryAttention = defineOp({
     do_rotary: int(0),
     k_quant_type: text("NONE"),
     kv_cache_bit_width: int(0),
-    kv_num_heads: int(0),
+    kv_num_heads: int(0, amounts),
     local_window_size: int(-1),
-    num_heads: int(0),
+    num_heads: int(0, amounts),
     qk_norm_epsilon: float(1e-6),
     qk_output: int(0),
     rotary_interleaved: int(0),

@@ -4,7 +4,7 @@ import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { fromNumbers } from "../ndarray.ts";
-import { float, int } from "../params.ts";
+import { counts, float, int } from "../params.ts";
 
 export const LRN = defineOp({
   type: "LRN",
@@ -12,7 +12,7 @@ export const LRN = defineOp({
   inputs: ["x"],
   ranks: { x: [2] },
   outputs: ["y"],
-  attributes: { alpha: float(1e-4), beta: float(0.75), bias: float(1), size: int(1) },
+  attributes: { alpha: float(1e-4), beta: float(0.75), bias: float(1), size: int(1, counts) },
   infer: ({ in: { x } }) => [x.type],
   evaluate: ({ in: { x }, attrs: { alpha, beta, bias, size }, exact }) => {
     const [instances = 1, channels = 1] = x.shape;

@@ -12,7 +12,7 @@ import { reduceArray } from "../kernels/reduce.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
 import { knownWindows } from "../kernels/window.ts";
 import { poolParams } from "../kernels/window-params.ts";
-import { int } from "../params.ts";
+import { counts, int } from "../params.ts";
 
 /** `(sum |x|^p)^(1/p)` over each window. Where a norm is 0 its derivative is taken for 0. */
 export const LpPool = defineOp({
@@ -21,7 +21,7 @@ export const LpPool = defineOp({
   inputs: ["x"],
   ranks: { x: [3] },
   outputs: ["y"],
-  attributes: { ...poolParams, p: int(2) },
+  attributes: { ...poolParams, p: int(2, counts) },
   infer: ({ node, in: { x }, attrs }) => {
     checkPower(node, attrs.p);
     return [inferPool(node, x.tensorType, attrs)];
@@ -49,7 +49,7 @@ export const GlobalLpPool = defineOp({
   inputs: ["x"],
   ranks: { x: [3] },
   outputs: ["y"],
-  attributes: { p: int(2) },
+  attributes: { p: int(2, counts) },
   infer: ({ node, in: { x }, attrs: { p } }) => {
     checkPower(node, p);
     return [inferGlobal(x)];

@@ -4,7 +4,7 @@ import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
 import { maxRoiPool, maxRoiPoolGradient } from "../kernels/roi-pool.ts";
-import { float, ints } from "../params.ts";
+import { counts, float, ints } from "../params.ts";
 
 /**
  * Maximum of each bin of `rois [R, 5]` (sample, x1, y1, x2, y2) of `x [N, C, H, W]` (ONNX MaxRoiPool 22; Girshick, "Fast
@@ -16,7 +16,7 @@ export const MaxRoiPool = defineOp({
   inputs: ["x", "rois"],
   ranks: { x: 4, rois: 2 },
   outputs: ["y"],
-  attributes: { pooled_shape: ints(), spatial_scale: float(1) },
+  attributes: { pooled_shape: ints(counts), spatial_scale: float(1) },
   infer: ({ node, in: { x, rois }, attrs }) => {
     const pooled = requireAttribute(node, "pooled_shape", attrs.pooled_shape);
     const type = x.tensorType;

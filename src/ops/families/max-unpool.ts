@@ -8,9 +8,11 @@ import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { dimsIn } from "../kernels/content.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
+import { requireShape } from "../kernels/require-shape.ts";
+import { requireWindowAxes } from "../kernels/require-window.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { fromNumbers } from "../ndarray.ts";
-import { ints } from "../params.ts";
+import { amounts, counts, ints } from "../params.ts";
 
 /**
  * A tensor of zeros but for the elements of `x`, at `indices` into the whole of it (ONNX MaxUnpool 22, as the runtime
@@ -23,10 +25,12 @@ export const MaxUnpool = defineOp({
   inputs: ["x", "indices", "shape?"],
   ranks: { x: [3], indices: [3], shape: 1 },
   outputs: ["y"],
-  attributes: { kernel_shape: ints(), pads: ints(), strides: ints() },
-  infer: ({ node, in: { x, shape }, attrs }) => {
+  attributes: { kernel_shape: ints(counts), pads: ints(amounts), strides: ints(counts) },
+  infer: ({ node, in: { x, indices, shape }, attrs }) => {
     const type = x.tensorType;
     if (type?.shape === undefined) return [type];
+    requireShape(node, "indices", indices, type.shape);
+    requireWindowAxes(node, attrs, type.shape.length - 2);
     const asked = shape === undefined ? undefined : dimsIn(shape);
     if (shape !== undefined) return [tensorType(type.dtype, asked)];
     return [tensorType(type.dtype, unpooledShape(node, type.shape, attrs))];

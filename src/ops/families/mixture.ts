@@ -7,7 +7,7 @@ import { defineOp } from "../define.ts";
 import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
-import { float, int, maybeFloat, text } from "../params.ts";
+import { counts, float, int, maybeFloat, text } from "../params.ts";
 
 interface Experts {
   readonly activation_alpha: number;
@@ -30,7 +30,7 @@ export const MoE = defineOp({
     activation_alpha: float(1),
     activation_beta: float(0),
     activation_type: text("relu"),
-    k: int(1),
+    k: int(1, counts),
     normalize_routing_weights: int(0),
     swiglu_fusion: int(0),
     swiglu_limit: maybeFloat(),

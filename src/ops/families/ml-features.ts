@@ -12,7 +12,7 @@ import { dtypeOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { featureRows, rowCount } from "../kernels/ml-scores.ts";
 import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
-import { float, floats, int, ints, text } from "../params.ts";
+import { counts, float, floats, int, ints, text } from "../params.ts";
 
 const domain = "ai.onnx.ml";
 const versions = [1];
@@ -49,7 +49,7 @@ export const FeatureVectorizer = defineOp({
   versions,
   inputs: ["xs..."],
   outputs: ["y"],
-  attributes: { inputdimensions: ints() },
+  attributes: { inputdimensions: ints(counts) },
   infer: ({ in: { xs }, attrs: { inputdimensions } }) => {
     const width = inputdimensions?.reduce((sum, size) => sum + size, 0);
     const [first] = xs;

@@ -17,7 +17,7 @@ import {
   transformScores,
 } from "../kernels/ml-scores.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
-import { floats, int, ints, text, texts } from "../params.ts";
+import { counts, floats, int, ints, text, texts } from "../params.ts";
 
 const domain = "ai.onnx.ml";
 
@@ -48,7 +48,12 @@ export const LinearRegressor = defineOp({
   versions: [1],
   inputs: ["x"],
   outputs: ["y"],
-  attributes: { coefficients: floats(), intercepts: floats(), post_transform: text("NONE"), targets: int(1) },
+  attributes: {
+    coefficients: floats(),
+    intercepts: floats(),
+    post_transform: text("NONE"),
+    targets: int(1, counts),
+  },
   infer: ({ in: { x }, attrs: { targets } }) => [scoresType(x, targets)],
   evaluate: byExpansion,
   precision: "full",

@@ -4,7 +4,7 @@ import { unknownDim } from "../../ir/dim.ts";
 import type { dtypes } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp, none, refuse } from "../define.ts";
-import { int, ints, text, texts } from "../params.ts";
+import { counts, int, ints, text, texts } from "../params.ts";
 
 const domain = "ai.onnx.ml";
 const evaluate = refuse("maps are left to the runtime");
@@ -25,7 +25,7 @@ export const CastMap = defineOp({
   versions: [1],
   inputs: ["x"],
   outputs: ["y"],
-  attributes: { cast_to: text("TO_FLOAT"), map_form: text("DENSE"), max_map: int(1) },
+  attributes: { cast_to: text("TO_FLOAT"), map_form: text("DENSE"), max_map: int(1, counts) },
   infer: ({ attrs }) => [
     tensorType(castTypes[attrs.cast_to] ?? "float32", [
       1,

@@ -3,7 +3,7 @@ import { isFloat } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp, refuse, zero } from "../define.ts";
 import { countLabels, labelsType, rowCount, scoresType } from "../kernels/ml-scores.ts";
-import { floats, int, ints, maybeInt, tensor, text, texts } from "../params.ts";
+import { counts, floats, int, ints, maybeInt, tensor, text, texts } from "../params.ts";
 
 const domain = "ai.onnx.ml";
 const evaluate = refuse("trees are left to the runtime");
@@ -36,7 +36,7 @@ export const TreeEnsembleRegressor = defineOp({
   attributes: {
     ...nodes,
     aggregate_function: text("SUM"),
-    n_targets: maybeInt(),
+    n_targets: maybeInt(counts),
     target_ids: ints(),
     target_nodeids: ints(),
     target_treeids: ints(),
@@ -86,7 +86,7 @@ export const TreeEnsemble = defineOp({
     leaf_targetids: ints(),
     leaf_weights: tensor(),
     membership_values: tensor(),
-    n_targets: maybeInt(),
+    n_targets: maybeInt(counts),
     nodes_falseleafs: ints(),
     nodes_falsenodeids: ints(),
     nodes_featureids: ints(),

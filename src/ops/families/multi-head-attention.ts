@@ -11,7 +11,7 @@ import { dimOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { mergeHeads, splitHeads } from "../kernels/heads.ts";
 import { attendMasked } from "../kernels/masked-attention.ts";
-import { float, int } from "../params.ts";
+import { amounts, float, int } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
 interface Operands {
@@ -35,7 +35,7 @@ export const MultiHeadAttention = defineOp({
   outputs: ["y", "presentKey?", "presentValue?", "scores?"],
   attributes: {
     mask_filter_value: float(-10000),
-    num_heads: int(0),
+    num_heads: int(0, amounts),
     scale: float(0),
     unidirectional: int(0),
   },

@@ -1,7 +1,7 @@
 /** NGramRepeatBlock of com.microsoft: forbids tokens that would repeat a sequence of some length. */
 import { defineOp } from "../define.ts";
 import { fromNumbers } from "../ndarray.ts";
-import { int } from "../params.ts";
+import { counts, int } from "../params.ts";
 
 export const NGramRepeatBlock = defineOp({
   type: "NGramRepeatBlock",
@@ -10,7 +10,7 @@ export const NGramRepeatBlock = defineOp({
   inputs: ["ids", "scores"],
   ranks: { ids: 2, scores: 2 },
   outputs: ["y"],
-  attributes: { ngram_size: int(1) },
+  attributes: { ngram_size: int(1, counts) },
   infer: ({ in: { scores } }) => [scores.type],
   evaluate: ({ in: { ids, scores }, attrs: { ngram_size: size }, exact }) => {
     const [batch = 0, length = 0] = ids.shape;

@@ -10,7 +10,7 @@ import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { countTo, mergeHeads, splitHeads } from "../kernels/heads.ts";
 import { attendMasked } from "../kernels/masked-attention.ts";
-import { float, int, ints } from "../params.ts";
+import { amounts, counts, float, int, ints } from "../params.ts";
 
 const domain = "com.microsoft";
 const versions = [1];
@@ -81,7 +81,7 @@ export const PackedAttention = defineOp({
   inputs: ["x", "weights", "biases", "offsets", "ends", "bias?"],
   ranks: { x: 2, weights: 2, biases: 1, offsets: 2, ends: 1, bias: 4 },
   outputs: ["y"],
-  attributes: { num_heads: int(0), qkv_hidden_sizes: ints(), scale: float(0) },
+  attributes: { num_heads: int(0, amounts), qkv_hidden_sizes: ints(counts), scale: float(0) },
   infer: ({ in: { x, weights }, attrs: { qkv_hidden_sizes: sizes } }) => {
     const [type, tokens] = [x.tensorType, x.tensorType?.shape?.[0] ?? unknownDim()];
     const width = weights.tensorType?.shape?.[1];
@@ -109,7 +109,7 @@ export const PackedMultiHeadAttention = defineOp({
   inputs: ["query", "key?", "value?", "biases?", "offsets", "ends", "bias?"],
   ranks: { query: [2, 4], biases: 1, offsets: 2, ends: 1, bias: 4 },
   outputs: ["y"],
-  attributes: { mask_filter_value: float(-10000), num_heads: int(0), scale: float(0) },
+  attributes: { mask_filter_value: float(-10000), num_heads: int(0, amounts), scale: float(0) },
   infer: ({ in: { query, value } }) => {
     const [type, shape] = [query.tensorType, query.tensorType?.shape];
     const [tokens = unknownDim(), heads = unknownDim(), , size = unknownDim()] = shape ?? [];

@@ -26,13 +26,13 @@ import {
 import { sumByScale } from "../kernels/quantize-axis.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { reshapeLike, stateShape } from "../kernels/shape-vector.ts";
-import { int } from "../params.ts";
+import { amounts, counts, int } from "../params.ts";
 
 const blockParams = {
-  K: int(0),
-  N: int(0),
-  bits: int(4),
-  block_size: int(0),
+  K: int(0, amounts),
+  N: int(0, amounts),
+  bits: int(4, { least: 1, most: 8 }),
+  block_size: int(0, amounts),
   accuracy_level: int(0),
   weight_prepacked: int(0),
 };
@@ -96,9 +96,9 @@ export const MatMulBnb4 = defineOp({
   ranks: { a: [1], packed: 1, absmax: 1 },
   outputs: ["y"],
   attributes: {
-    K: int(0),
-    N: int(0),
-    block_size: int(0),
+    K: int(0, amounts),
+    N: int(0, amounts),
+    block_size: int(0, amounts),
     quant_type: int(1),
     training_mode: int(0),
     transB: int(1),
@@ -153,7 +153,12 @@ export const GatherBlockQuantized = defineOp({
   versions: [1],
   inputs: ["data", "indices", "scales", "zeros?"],
   outputs: ["y"],
-  attributes: { bits: int(4), block_size: int(128), gather_axis: int(0), quantize_axis: int(1) },
+  attributes: {
+    bits: int(4, { least: 1, most: 8 }),
+    block_size: int(128, counts),
+    gather_axis: int(0),
+    quantize_axis: int(1),
+  },
   infer: ({ node, in: { data, indices, scales }, attrs }) => {
     const [type, places] = [data.tensorType, indices.tensorType?.shape];
     const dtype = scales.tensorType?.dtype;

@@ -14,10 +14,10 @@ import { dequantizeArray, dynamicScale, quantizeArray } from "../kernels/quantiz
 import { alignScales, checkScales, sumByScale } from "../kernels/quantize-axis.ts";
 import { insideBounds, realNumbers } from "../kernels/quantize-gradient.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
-import { int } from "../params.ts";
+import { amounts, int } from "../params.ts";
 import type { Op } from "../record.ts";
 
-const scaling = { axis: int(1), block_size: int(0), output_dtype: int(0) };
+const scaling = { axis: int(1), block_size: int(0, amounts), output_dtype: int(0) };
 
 /** `y = cut(round(x / scale) + zero)`. */
 function defineQuantize(domain: string, versions: readonly number[]): Op {
@@ -29,7 +29,7 @@ function defineQuantize(domain: string, versions: readonly number[]): Op {
     outputs: ["y"],
     attributes: { ...scaling, saturate: int(1), precision: int(0) },
     infer: ({ node, in: { x, scale, zero }, attrs }) => {
-      checkScales(node, x, scale, attrs);
+      checkScales(node, x, scale, zero, attrs);
       const dtype = zero === undefined ? (dtypeFromCode(attrs.output_dtype) ?? "uint8") : typeOf(zero);
       return [dtype && tensorType(dtype, x.tensorType?.shape)];
     },
@@ -64,8 +64,8 @@ function defineDequantize(domain: string, versions: readonly number[]): Op {
     inputs: ["x", "scale", "zero?"],
     outputs: ["y"],
     attributes: scaling,
-    infer: ({ node, in: { x, scale }, attrs }) => {
-      checkScales(node, x, scale, attrs);
+    infer: ({ node, in: { x, scale, zero }, attrs }) => {
+      checkScales(node, x, scale, zero, attrs);
       const dtype = dtypeFromCode(attrs.output_dtype) ?? typeOf(scale);
       return [dtype && tensorType(dtype, x.tensorType?.shape)];
     },

@@ -10,7 +10,7 @@ import { dequantize } from "../kernels/dequantize.ts";
 import { embedNormalized, inferEmbedded } from "../kernels/embedded.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { attendProjected, inferProjected } from "../kernels/projected-attention.ts";
-import { float, int } from "../params.ts";
+import { amounts, float, int } from "../params.ts";
 
 /** Attention of com.microsoft whose data and weights are quantised, with a scale for all weights or for each column. */
 export const QAttention = defineOp({
@@ -25,7 +25,7 @@ export const QAttention = defineOp({
   attributes: {
     do_rotary: int(0),
     mask_filter_value: float(-10000),
-    num_heads: int(0),
+    num_heads: int(0, amounts),
     past_present_share_buffer: int(0),
     scale: float(0),
     unidirectional: int(0),

@@ -22,9 +22,12 @@ import { matmulGradients } from "../kernels/matmul-gradient.ts";
 import { productShape } from "../kernels/matmul-shape.ts";
 import { saturate, scaled, shifted } from "../kernels/quantize.ts";
 import { permuteAxes } from "../kernels/rearrange.ts";
+import { requireOneOf } from "../kernels/require-attribute.ts";
+import { requireShape } from "../kernels/require-shape.ts";
+import { requireWindowAxes } from "../kernels/require-window.ts";
 import { explicitPadding } from "../kernels/same-padding.ts";
 import { stateShape } from "../kernels/shape-vector.ts";
-import { knownWindows, planWindows, type WindowAttributes } from "../kernels/window.ts";
+import { knownWindows, paddings, planWindows, type WindowAttributes } from "../kernels/window.ts";
 import { convolutionParams } from "../kernels/window-params.ts";
 import { fromNumbers, NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
@@ -95,7 +98,9 @@ export const ConvInteger = defineOp({
   inputs: ["x", "w", "xZero?", "wZero?"],
   outputs: ["y"],
   attributes: convolutionParams,
-  infer: ({ in: { x, w }, attrs }) => [tensorType("int32", convolvedShape(x.tensorType?.shape, w, attrs))],
+  infer: ({ node, in: { x, w }, attrs }) => [
+    tensorType("int32", convolvedShape(node, x.tensorType?.shape, w, attrs)),
+  ],
   evaluate: ({ in: { x, w, xZero, wZero }, attrs, exact }) => {
     const { shape, sums } = convolveShifted([x, xZero], [w, wZero], attrs);
     return [wholeNumbers(shape, sums, exact)];
@@ -129,9 +134,9 @@ function defineQLinearConv(domain: string): Op {
       const dtype = yZero.tensorType?.dtype ?? x.tensorType?.dtype;
       const from = x.tensorType?.shape;
       if (node.int("channels_last", 0) === 0 || from === undefined)
-        return [dtype && tensorType(dtype, convolvedShape(from, w, attrs))];
+        return [dtype && tensorType(dtype, convolvedShape(node, from, w, attrs))];
       const [samples = unknownDim(), channels = unknownDim(), ...sizes] =
-        convolvedShape(pick(from, channelsFirst(from.length)), w, attrs) ?? [];
+        convolvedShape(node, pick(from, channelsFirst(from.length)), w, attrs) ?? [];
       return [dtype && tensorType(dtype, [samples, ...sizes, channels])];
     },
     evaluate: ({ node, in: { x, xScale, xZero, w, wScale, wZero, yScale, yZero, bias }, attrs, exact }) => {
@@ -222,8 +227,22 @@ function kernelOf(w: Value, attrs: ConvolutionAttributes): readonly number[] | u
   return staticShape(w.tensorType?.shape?.slice(2)) ?? attrs.kernel_shape;
 }
 
-function convolvedShape(from: Shape | undefined, w: Value, attrs: ConvolutionAttributes): Shape | undefined {
+function convolvedShape(
+  node: Node,
+  from: Shape | undefined,
+  w: Value,
+  attrs: ConvolutionAttributes,
+): Shape | undefined {
   if (from === undefined) return undefined;
+  requireOneOf(node, "auto_pad", attrs.auto_pad, paddings);
+  requireWindowAxes(node, attrs, from.length - 2);
+  const channels = from[1];
+  const perGroup = typeof channels === "number" ? channels / attrs.group : undefined;
+  requireShape(node, "w", w, [
+    undefined,
+    perGroup,
+    ...(attrs.kernel_shape ?? from.slice(2).map(() => undefined)),
+  ]);
   const kernel = kernelOf(w, attrs);
   const spatial = from.slice(2);
   const sizes =

@@ -9,7 +9,7 @@ import { byExpansion } from "../kernels/expanded.ts";
 import { realNumbers } from "../kernels/quantize-gradient.ts";
 import { expandRecurrent, inferRecurrent } from "../kernels/recurrent.ts";
 import { memoryCell } from "../kernels/recurrent-cell.ts";
-import { floats, int, maybeFloat, maybeInt, text, texts } from "../params.ts";
+import { counts, floats, int, maybeFloat, maybeInt, text, texts } from "../params.ts";
 
 /**
  * LSTM with whole numbers for weights, `w` (directions, input, 4 hidden) and `r` (directions, hidden, 4 hidden): transposed
@@ -31,7 +31,7 @@ export const DynamicQuantizeLSTM = defineOp({
     activation_beta: floats(),
     clip: maybeFloat(),
     direction: text("forward"),
-    hidden_size: maybeInt(),
+    hidden_size: maybeInt(counts),
     input_forget: int(0),
   },
   infer: ({ node, in: { x, r }, attrs }) =>

@@ -2,7 +2,7 @@
 import { dtypeFromCode } from "../../ir/dtype.ts";
 import { tensorType } from "../../ir/type.ts";
 import { defineOp, none, refuse, zero } from "../define.ts";
-import { float, int, ints, maybeInt } from "../params.ts";
+import { amounts, counts, float, int, ints, maybeInt } from "../params.ts";
 import type { Op } from "../record.ts";
 
 const drawn = refuse("it draws anew in every run, so that no constant may stand for it");
@@ -16,7 +16,7 @@ function defineDraw(type: string, distribution: Readonly<Record<string, ReturnTy
     versions: [1, 22],
     inputs: [],
     outputs: ["y"],
-    attributes: { dtype: int(1), shape: ints(), seed: float(0), ...distribution },
+    attributes: { dtype: int(1), shape: ints(amounts), seed: float(0), ...distribution },
     infer: ({ attrs }) => [tensorType(dtypeFromCode(attrs.dtype) ?? "float32", attrs.shape)],
     evaluate: drawn,
     precision: "exact",
@@ -71,7 +71,7 @@ export const Multinomial = defineOp({
   inputs: ["x"],
   ranks: { x: 2 },
   outputs: ["y"],
-  attributes: { dtype: int(6), sample_size: int(1), seed: float(0) },
+  attributes: { dtype: int(6), sample_size: int(1, counts), seed: float(0) },
   infer: ({ in: { x }, attrs }) => {
     const batch = x.tensorType?.shape?.[0];
     const shape = batch === undefined ? undefined : [batch, attrs.sample_size];

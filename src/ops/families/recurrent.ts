@@ -8,7 +8,7 @@ import { byExpansion } from "../kernels/expanded.ts";
 import { expandRecurrent, inferRecurrent, type RecurrentOptions } from "../kernels/recurrent.ts";
 import { type Cell, gatedCell, memoryCell, plainCell } from "../kernels/recurrent-cell.ts";
 import { requireShape } from "../kernels/require-shape.ts";
-import { floats, int, maybeFloat, maybeInt, text, texts } from "../params.ts";
+import { counts, floats, int, maybeFloat, maybeInt, text, texts } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
 const common = {
@@ -17,8 +17,8 @@ const common = {
   activation_beta: floats(),
   clip: maybeFloat(),
   direction: text("forward"),
-  hidden_size: maybeInt(),
-  layout: int(0),
+  hidden_size: maybeInt(counts),
+  layout: int(0, { least: 0, most: 1 }),
 };
 
 export const RNN = defineOp({

@@ -1,9 +1,9 @@
 /** Operators that give the same elements another shape: Identity, Reshape, Flatten, Squeeze, Unsqueeze. */
-
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { constantOf } from "../../ir/constant.ts";
 import { type Dim, dimsEqual, floorDivDims, isUnknown, mulDims, unknownDim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
-import { countElements, type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
+import { countElements, formatShape, type Shape, sizeOf, unknownShape } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
@@ -203,6 +203,9 @@ function squeezedShape(node: Node, x: Value, axes: Value | undefined): Shape | u
     return typeof count === "number" ? unknownShape(Math.max(0, from.length - count)) : undefined;
   }
   const dropped = list.map((axis) => axisOf(node, axis, from.length));
+  const long = dropped.find((axis) => typeof from[axis] === "number" && from[axis] !== 1);
+  if (long !== undefined)
+    throw operatorErrors.E_BAD_OPERAND(node, "x", `a size of 1 along axis ${long}`, formatShape(from));
   return from.filter((_, axis) => !dropped.includes(axis));
 }
 

@@ -5,7 +5,7 @@ import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { type RoiAttributes, roiAlign, roiAlignGradient } from "../kernels/roi-align.ts";
-import { float, int, text } from "../params.ts";
+import { amounts, counts, float, int, text } from "../params.ts";
 
 /**
  * Mean or maximum of bilinear samples in each bin of `rois [R, 4]` (x1, y1, x2, y2) of `x [N, C, H, W]` (ONNX
@@ -21,9 +21,9 @@ export const RoiAlign = defineOp({
   attributes: {
     coordinate_transformation_mode: text("half_pixel"),
     mode: text("avg"),
-    output_height: int(1),
-    output_width: int(1),
-    sampling_ratio: int(0),
+    output_height: int(1, counts),
+    output_width: int(1, counts),
+    sampling_ratio: int(0, amounts),
     spatial_scale: float(1),
   },
   infer: ({ node, in: { x, rois, images }, attrs }) => {

@@ -4,7 +4,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { rotatePairs } from "../kernels/rotary.ts";
 import { fromNumbers } from "../ndarray.ts";
-import { int } from "../params.ts";
+import { amounts, int } from "../params.ts";
 
 export const RotaryEmbedding = defineOp({
   type: "RotaryEmbedding",
@@ -12,7 +12,7 @@ export const RotaryEmbedding = defineOp({
   inputs: ["x", "cosines", "sines", "positions?"],
   ranks: { x: [3, 4], cosines: [2, 3], sines: [2, 3], positions: 2 },
   outputs: ["y"],
-  attributes: { num_heads: int(0), rotary_embedding_dim: int(0), interleaved: int(0) },
+  attributes: { num_heads: int(0, amounts), rotary_embedding_dim: int(0, amounts), interleaved: int(0) },
   infer: ({ in: { x } }) => [x.type],
   evaluate: ({ in: { x, cosines, sines, positions }, attrs, exact }) => {
     const [batches = 1, second = 1, third = 1, fourth = 1] = x.shape;

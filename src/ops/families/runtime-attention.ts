@@ -3,7 +3,7 @@ import { operatorErrors } from "../../diagnostics/operator.ts";
 import { defineOp } from "../define.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { attendProjected, inferProjected } from "../kernels/projected-attention.ts";
-import { float, int, ints } from "../params.ts";
+import { amounts, counts, float, int, ints } from "../params.ts";
 
 export const RuntimeAttention = defineOp({
   type: "Attention",
@@ -15,10 +15,10 @@ export const RuntimeAttention = defineOp({
   attributes: {
     do_rotary: int(0),
     mask_filter_value: float(-10000),
-    num_heads: int(0),
+    num_heads: int(0, amounts),
     past_present_share_buffer: int(0),
-    qkv_hidden_sizes: ints(),
-    rotary_embedding_dim: int(0),
+    qkv_hidden_sizes: ints(counts),
+    rotary_embedding_dim: int(0, amounts),
     scale: float(0),
     unidirectional: int(0),
   },

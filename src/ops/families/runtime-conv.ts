@@ -12,6 +12,8 @@ import { byExpansion } from "../kernels/expanded.ts";
 import { inferPool } from "../kernels/pool-shape.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
+import { requireDims } from "../kernels/require-shape.ts";
+import { requireWindowAxes } from "../kernels/require-window.ts";
 import { paddings, planWindows, type WindowAttributes } from "../kernels/window.ts";
 import { convolutionParams, poolParams } from "../kernels/window-params.ts";
 import { floats, text } from "../params.ts";
@@ -175,6 +177,11 @@ function inferConv(
   const type = x.tensorType;
   const kernel = attrs.kernel_shape ?? weights?.slice(2);
   if (type === undefined || from === undefined || kernel === undefined) return type && tensorType(type.dtype);
+  requireWindowAxes(node, attrs, from.length - 2);
+  const channels = from[1];
+  const perGroup = typeof channels === "number" ? channels / attrs.group : undefined;
+  const wanted = [undefined, perGroup, ...(attrs.kernel_shape ?? from.slice(2).map(() => undefined))];
+  requireDims(node, "w", weights, wanted);
   const spatial = planWindows(attrs, kernel, from.slice(2)).map(({ output }) => output);
   return tensorType(type.dtype, [from[0] ?? unknownDim(), weights?.[0] ?? unknownDim(), ...spatial]);
 }

@@ -11,11 +11,16 @@ import { countUp } from "../kernels/rearrange.ts";
 import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { statisticsType } from "../kernels/standardize.ts";
-import { float, int, maybeInt } from "../params.ts";
+import { counts, float, int, maybeInt } from "../params.ts";
 
 const domain = "com.microsoft";
 const versions = [1];
-const attributes = { activation: int(0), channels_last: int(1), epsilon: float(1e-5), groups: maybeInt() };
+const attributes = {
+  activation: int(0),
+  channels_last: int(1),
+  epsilon: float(1e-5),
+  groups: maybeInt(counts),
+};
 
 interface GroupAttributes {
   readonly activation: number;

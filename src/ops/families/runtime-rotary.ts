@@ -7,7 +7,7 @@ import { defineOp } from "../define.ts";
 import { dimOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { rotatePairs } from "../kernels/rotary.ts";
-import { float, int } from "../params.ts";
+import { amounts, float, int } from "../params.ts";
 
 export const RuntimeRotaryEmbedding = defineOp({
   type: "RotaryEmbedding",
@@ -20,8 +20,8 @@ export const RuntimeRotaryEmbedding = defineOp({
   attributes: {
     interleaved: int(0),
     is_packed_batching: int(0),
-    num_heads: int(0),
-    rotary_embedding_dim: int(0),
+    num_heads: int(0, amounts),
+    rotary_embedding_dim: int(0, amounts),
     scale: float(1),
   },
   infer: ({ in: { x } }) => [x.type],

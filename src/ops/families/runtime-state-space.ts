@@ -9,7 +9,7 @@ import { byExpansion } from "../kernels/expanded.ts";
 import { linearAttention } from "../kernels/linear-attention.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { shapeVector, sizeAt } from "../kernels/shape-vector.ts";
-import { float, int, text } from "../params.ts";
+import { amounts, counts, float, int, text } from "../params.ts";
 
 const domain = "com.microsoft";
 const versions = [1];
@@ -24,9 +24,9 @@ export const RuntimeCausalConvWithState = defineOp({
   attributes: {
     activation: text("none"),
     channels_last: int(0),
-    dilation: int(1),
+    dilation: int(1, counts),
     ndim: int(1),
-    state_window: int(0),
+    state_window: int(0, amounts),
   },
   infer: ({ in: { x, w }, attrs: { dilation, channels_last, ndim, state_window } }) => {
     const type = x.tensorType;
@@ -70,11 +70,11 @@ export const RuntimeLinearAttention = defineOp({
   outputs: ["y", "present"],
   attributes: {
     // Only a hint of how to compute.
-    chunk_size: int(64),
-    kv_num_heads: int(0),
-    q_num_heads: int(0),
+    chunk_size: int(64, counts),
+    kv_num_heads: int(0, amounts),
+    q_num_heads: int(0, amounts),
     scale: float(0),
-    state_window: int(0),
+    state_window: int(0, amounts),
     update_rule: text("gated_delta"),
   },
   infer: ({ in: { q, k, v, past }, attrs: { kv_num_heads: heads, q_num_heads, state_window } }) => {

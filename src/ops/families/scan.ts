@@ -1,7 +1,8 @@
 /** Scan: a body that runs over slices. */
 import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { cloneGraph } from "../../ir/clone.ts";
-import { type Dim, mulDims, unknownDim } from "../../ir/dim.ts";
+import { type Dim, dimsDiffer, mulDims, unknownDim } from "../../ir/dim.ts";
 import { Graph } from "../../ir/graph.ts";
 import type { Node } from "../../ir/node.ts";
 import { tensorType, type ValueType } from "../../ir/type.ts";
@@ -14,10 +15,11 @@ import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { requireAttribute } from "../kernels/require-attribute.ts";
+import { requireBody, requireOperands } from "../kernels/require-body.ts";
 import { reverseScan, scanRegions } from "../kernels/scan-gradient.ts";
 import { joinStack, pushOne, stackedType } from "../kernels/stacked.ts";
 import type { NDArray } from "../ndarray.ts";
-import { graph, int, ints } from "../params.ts";
+import { amounts, graph, int, ints } from "../params.ts";
 
 export const Scan = defineOp({
   type: "Scan",
@@ -26,7 +28,7 @@ export const Scan = defineOp({
   outputs: ["ys..."],
   attributes: {
     body: graph(),
-    num_scan_inputs: int(0),
+    num_scan_inputs: int(0, amounts),
     scan_input_axes: ints(),
     scan_input_directions: ints(),
     scan_output_axes: ints(),
@@ -35,6 +37,7 @@ export const Scan = defineOp({
   infer: ({ node, in: { operands }, attrs, inferBody }) => {
     const body = requireAttribute(node, "body", attrs.body);
     const states = operands.length - attrs.num_scan_inputs;
+    requireStates(node, body, states);
     const scanned = operands
       .slice(states)
       .map((operand, i) => sliceType(node, operand, attrs.scan_input_axes?.[i] ?? 0));
@@ -45,6 +48,14 @@ export const Scan = defineOp({
     const carried = operands.slice(0, states).map(({ type }, i) => ({ input: i, output: i, type }));
     const types = inferCarried(body, fixed, carried, inferBody);
     const length = scanned.map((each) => each.length).find((dim) => dim !== undefined) ?? unknownDim();
+    const other = scanned.findIndex((each) => each.length !== undefined && dimsDiffer(each.length, length));
+    if (other >= 0)
+      throw operatorErrors.E_BAD_OPERAND(
+        node,
+        `operands ${states + other}`,
+        `${length} slices`,
+        `${scanned[other]?.length}`,
+      );
     const stacked = body.outputs.slice(states);
     return [
       ...types,
@@ -92,6 +103,20 @@ export const Scan = defineOp({
   gradient: { kind: "bodies", regions: scanRegions, rule: reverseScan },
   upgrades: { 9: scanBatches },
 });
+
+/** Each operand is an input of the body, each result one of its outputs, and at least one operand is scanned. */
+function requireStates(node: Node, body: Graph, states: number): void {
+  requireOperands(node);
+  const { length } = node.inputs;
+  if (states < 0 || states >= length)
+    throw operatorErrors.E_BAD_ATTRIBUTE(
+      node,
+      "num_scan_inputs",
+      `from 1 to ${length}`,
+      `${length - states}`,
+    );
+  requireBody(node, "body", body, { inputs: length, outputs: Math.max(states, node.outputs.length) });
+}
 
 /**
  * Version 8 runs over the sequences of a batch, each from a state of its own: a Scan over the batch, in whose body a Scan

@@ -10,12 +10,12 @@ import { boxesAt, elementOffsets, rowOffsets } from "../kernels/index-offsets.ts
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
+import { requireElements, requireRows } from "../kernels/require-places.ts";
 import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { scatterArray } from "../kernels/scatter.ts";
 import { type Places, scatterGradients } from "../kernels/scatter-gradient.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int, text } from "../params.ts";
-import type { Inferred } from "../record.ts";
 
 const reductions = ["none", "add", "mul", "max", "min"];
 
@@ -26,9 +26,10 @@ export const ScatterElements = defineOp({
   ranks: { x: [1], indices: [1], updates: [1] },
   outputs: ["y"],
   attributes: { axis: int(0), reduction: text("none") },
-  infer: ({ node, in: { x }, attrs: { axis, reduction } }) => {
+  infer: ({ node, in: { x, indices, updates }, attrs: { axis, reduction } }) => {
     requireOneOf(node, "reduction", reduction, reductions);
-    return [inferScattered(node, x, axis)];
+    requireElements(node, x, indices, axis, updates);
+    return [x.type];
   },
   evaluate: ({ node, in: { x, indices, updates }, attrs: { axis, reduction }, exact }) => {
     const offsets = elementOffsets(x, indices, axisOf(node, axis, x.rank));
@@ -58,8 +59,9 @@ export const ScatterND = defineOp({
   ranks: { x: [1], indices: [1] },
   outputs: ["y"],
   attributes: { reduction: text("none") },
-  infer: ({ node, in: { x }, attrs: { reduction } }) => {
+  infer: ({ node, in: { x, indices, updates }, attrs: { reduction } }) => {
     requireOneOf(node, "reduction", reduction, reductions);
+    requireRows(node, x, indices, 0, updates);
     return [x.type];
   },
   evaluate: ({ in: { x, indices, updates }, attrs: { reduction }, exact }) => {
@@ -87,7 +89,10 @@ export const Scatter = defineOp({
   ranks: { x: [1], indices: [1], updates: [1] },
   outputs: ["y"],
   attributes: { axis: int(0) },
-  infer: ({ node, in: { x }, attrs: { axis } }) => [inferScattered(node, x, axis)],
+  infer: ({ node, in: { x, indices, updates }, attrs: { axis } }) => {
+    requireElements(node, x, indices, axis, updates);
+    return [x.type];
+  },
   evaluate: ({ node, in: { x, indices, updates }, attrs: { axis }, exact }) => {
     const offsets = elementOffsets(x, indices, axisOf(node, axis, x.rank));
     return [scatterArray(x, offsets, updates, "none", exact)];
@@ -101,12 +106,6 @@ export const Scatter = defineOp({
   },
   upgrades: { 11: renameScatter },
 });
-
-function inferScattered(node: Node, x: Value, axis: number): Inferred {
-  const rank = x.tensorType?.shape?.length;
-  if (rank !== undefined) axisOf(node, axis, rank);
-  return x.type;
-}
 
 function renameScatter(node: Node, b: OpBuilder): void {
   const attributes = { axis: node.int("axis", 0) };

@@ -18,7 +18,7 @@ import { requireOneOf } from "../kernels/require-attribute.ts";
 import { rebuild } from "../kernels/select-along.ts";
 import { reshapeTo, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
-import { int, ints, text } from "../params.ts";
+import { counts, int, ints, text } from "../params.ts";
 
 export const Transpose = defineOp({
   type: "Transpose",
@@ -62,7 +62,7 @@ export const DepthToSpace = defineOp({
   inputs: ["x"],
   ranks: { x: 4 },
   outputs: ["y"],
-  attributes: { blocksize: int(1), mode: text("DCR") },
+  attributes: { blocksize: int(1, counts), mode: text("DCR") },
   infer: ({ node, in: { x }, attrs: { blocksize: size, mode } }) => {
     requireOneOf(node, "mode", mode, ["DCR", "CRD"]);
     requireBlocks(node, size, x, [size * size, 1, 1]);
@@ -92,7 +92,7 @@ export const SpaceToDepth = defineOp({
   inputs: ["x"],
   ranks: { x: 4 },
   outputs: ["y"],
-  attributes: { blocksize: int(1) },
+  attributes: { blocksize: int(1, counts) },
   // Mode CRD of version 28 orders channels as c, row, column instead of row, column, c.
   downgrades: {
     28: (node, b) => {

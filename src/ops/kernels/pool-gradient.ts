@@ -55,6 +55,9 @@ export function spreadOverWindows(
   return reshapeLike(b, cutOff(spread), x);
 }
 
+/** Divisors of more elements of windows are counted at run time. */
+const mostDivisors = 2 ** 20;
+
 /** What each window divides by: one number, or a tensor that broadcasts over images. */
 function divisorOf(
   b: OpBuilder,
@@ -71,8 +74,12 @@ function divisorOf(
     attrs.auto_pad.startsWith("SAME") || windows.some(({ before, after }) => before !== 0 || after !== 0);
   if (!ceiled && (countPadding || !isPadded)) return whole;
   const sizes = staticShape(shapeOf(x).slice(2));
-  if (sizes !== undefined) {
-    const known = knownWindows(attrs, kernel, sizes);
+  const known = sizes && knownWindows(attrs, kernel, sizes);
+  if (
+    sizes !== undefined &&
+    known !== undefined &&
+    countElements(known.map(({ output }) => output)) * whole < mostDivisors
+  ) {
     const divisors = windowDivisors(sizes, known, countPadding);
     if (divisors.every((divisor) => divisor === divisors[0])) return divisors[0] ?? whole;
     const dims = [1, 1, ...known.map(({ output }) => output)];

@@ -1,11 +1,11 @@
 /** Shapes of pools, and what they are told of their windows. */
-import { operatorErrors } from "../../diagnostics/operator.ts";
 import type { Dim } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { type TensorType, tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { countUp } from "./rearrange.ts";
 import { requireAttribute, requireOneOf } from "./require-attribute.ts";
+import { requirePoolWindow, requireWindowAxes } from "./require-window.ts";
 import { paddings, planWindows, type WindowAttributes } from "./window.ts";
 
 /** Attributes of pools over windows. */
@@ -29,11 +29,9 @@ export function inferPool(
   attrs: PoolAttributes,
 ): TensorType | undefined {
   const kernel = poolKernel(node, attrs);
+  requireWindowAxes(node, attrs, type?.shape === undefined ? kernel.length : type.shape.length - 2);
+  requirePoolWindow(node, kernel, attrs.pads);
   if (type?.shape === undefined) return type;
-  if (kernel.length !== type.shape.length - 2) {
-    const expected = `a size for each of ${type.shape.length - 2} axes`;
-    throw operatorErrors.E_BAD_ATTRIBUTE(node, "kernel_shape", expected, `[${kernel.slice(0, 16)}]`);
-  }
   const spatial = planWindows(attrs, kernel, type.shape.slice(2)).map(({ output }) => output);
   return tensorType(type.dtype, [...type.shape.slice(0, 2), ...spatial]);
 }

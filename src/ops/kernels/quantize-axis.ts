@@ -1,5 +1,6 @@
 /** How scales and zero points lie along a tensor: one for all, one for each place of an axis, or one for each block. */
 import { operatorErrors } from "../../diagnostics/operator.ts";
+import { ceilDivDims } from "../../ir/dim.ts";
 import type { Node } from "../../ir/node.ts";
 import { countElements } from "../../ir/shape.ts";
 import type { Value } from "../../ir/value.ts";
@@ -8,6 +9,7 @@ import { rankOf, shapeOf } from "../facts.ts";
 import { stridesOf } from "../ndarray.ts";
 import { countUp } from "./rearrange.ts";
 import { axesExcept, axisOf } from "./reduction-axes.ts";
+import { requireShape } from "./require-shape.ts";
 import { reshapeTo, shapeVector, sizeAt, sizesOf } from "./shape-vector.ts";
 
 /** Attributes that say which axis has scales of its own. */
@@ -43,15 +45,25 @@ export function scaleOffsets(
   return offsets;
 }
 
-/** @throws DiagnosticError E_BAD_AXIS, E_BAD_ATTRIBUTE where scales and tensor do not fit each other. */
-export function checkScales(node: Node, x: Value, scale: Value, attrs: ScaleAxis): void {
+/** @throws DiagnosticError E_BAD_AXIS, E_BAD_ATTRIBUTE, E_BAD_OPERAND where scales and tensor do not fit each other. */
+export function checkScales(
+  node: Node,
+  x: Value,
+  scale: Value,
+  zero: Value | undefined,
+  attrs: ScaleAxis,
+): void {
   const [whole, own] = [x.tensorType?.shape, scale.tensorType?.shape];
   if (whole === undefined || own === undefined) return;
-  if (attrs.block_size < 0)
-    throw operatorErrors.E_BAD_ATTRIBUTE(node, "block_size", "0 or more", String(attrs.block_size));
   if (own.length === 0 || (own.length === 1 && own[0] === 1)) return;
-  axisOf(node, attrs.axis, whole.length);
-  if (attrs.block_size > 0 ? own.length === whole.length : own.length === 1) return;
+  const at = axisOf(node, attrs.axis, whole.length);
+  if (attrs.block_size > 0 ? own.length === whole.length : own.length === 1) {
+    const blocks = attrs.block_size > 0 ? ceilDivDims(whole[at] ?? 1, attrs.block_size) : whole[at];
+    const wanted = attrs.block_size > 0 ? whole.with(at, blocks ?? 1) : [blocks];
+    requireShape(node, "scale", scale, wanted);
+    requireShape(node, "zero", zero, wanted);
+    return;
+  }
   const wanted = attrs.block_size > 0 ? `scales of rank ${whole.length} for blocks` : "scales of rank 0 or 1";
   throw operatorErrors.E_BAD_ATTRIBUTE(node, "block_size", wanted, `scales of rank ${own.length}`);
 }

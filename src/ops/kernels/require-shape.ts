@@ -15,7 +15,16 @@ export function requireShape(
   value: Value | undefined,
   expected: readonly (Dim | undefined)[] | undefined,
 ): void {
-  const shape = value?.tensorType?.shape;
+  requireDims(node, name, value?.tensorType?.shape, expected);
+}
+
+/** The same of a shape that is not the operand's own: one with its axes in another order. */
+export function requireDims(
+  node: OperatorNode,
+  name: string,
+  shape: Shape | undefined,
+  expected: readonly (Dim | undefined)[] | undefined,
+): void {
   if (shape === undefined || expected === undefined) return;
   const fits = shape.length === expected.length && shape.every((dim, axis) => maySame(dim, expected[axis]));
   if (!fits) refuse(node, name, expected, shape);
