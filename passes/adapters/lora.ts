@@ -8,7 +8,7 @@ import { deltaOf, plainSpecs, updateOf } from "./lora/factors.ts";
 import { type Options, options, scalingOf } from "./lora/options.ts";
 import { isTargetedByParameter, parameterCompanions } from "./lora/parameter-targets.ts";
 import { plainForm } from "./lora/plain-form.ts";
-import { acceptsStart, hasTakenStart } from "./lora/starts.ts";
+import { acceptsStart, hasTakenStart, unportableStart } from "./lora/starts.ts";
 import { withTaken, withTakenWeight } from "./lora/taken.ts";
 import { acceptsVariant, variantAsked, variantOf } from "./lora/variants.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
@@ -47,19 +47,14 @@ export default defineAdapter({
     ),
   optionsFor,
   dataStart: (sites, o) => dataStartOf(sites, o, (path) => optionsFor(o, path)),
-  unportable: (o) =>
-    /^(pissa_niter|corda|lora_ga)/.test(String(o.init_lora_weights))
-      ? {
-          fromPeft:
-            "the weight lost what PEFT found by random numbers or data, which the folder does not say",
-        }
-      : {},
+  unportable: (o) => unportableStart(o),
   toPeft: plainForm,
   combination,
   stacks: (o) => variantAsked(o) === undefined && !hasTakenStart(o),
   companions: (o) => [...tokenCompanions(o.trainable_token_indices), ...parameterCompanions(o)],
   detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),
-  identityAtStart: (o) => o.init_lora_weights !== false && o.kasa_config === null,
+  identityAtStart: (o) =>
+    o.init_lora_weights !== false && o.init_lora_weights !== "loftq" && o.kasa_config === null,
   parameters: (site, o) => {
     const plain = plainSpecs(site, o);
     return variantOf(site, o)?.parameters?.(plain, site, o) ?? plain;

@@ -1,6 +1,7 @@
 /** Starts of LoRA from parts of the frozen weight, and the plain LoRA that folders for PEFT hold in their place. */
 import { describe, expect, it } from "vitest";
 import { bindAdapter } from "../../passes/adapt.ts";
+import { nearestLevels, normalLevels } from "../../passes/adapters/init/quantised.ts";
 import { type SingularParts, singularParts } from "../../passes/adapters/parts/svd.ts";
 import { largestParts, smallestParts } from "../../passes/adapters/parts/svd-smallest.ts";
 import { baseBias, baseWeight, weightShape } from "../../src/adapt/base-weight.ts";
@@ -201,5 +202,78 @@ describe("modules that share one initializer", () => {
     const [weight, bias] = [baseWeight(part), baseBias(part)].map((start) => [...start([], random)]);
     expectAll(weight ?? [], dense.slice(5, 15));
     expect(bias).toEqual([0, 0]);
+  });
+});
+
+describe("starts from a quantised weight (LoftQ)", () => {
+  const quantised = (r: number, extra: Readonly<Record<string, unknown>> = {}): OneLayer =>
+    layer(dense, { init_lora_weights: "loftq", r, lora_alpha: 2 * r, ...extra });
+  const fresh = (r: number, extra?: Readonly<Record<string, unknown>>): number[] =>
+    runOneLayer(quantised(r, extra), row).merged.get("weight") ?? [];
+  const distance = (a: readonly number[], b: readonly number[]): number =>
+    Math.hypot(...a.map((value, i) => value - (b[i] ?? 0)));
+  const twoBits = { loftq_config: { loftq_bits: 2 } };
+
+  it("has the levels of normal float", () => {
+    // Table of 4-bit normal float (Dettmers et al. 2023, QLoRA, appendix E).
+    const levels = [
+      -1, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0, 0.0795803,
+      0.1609302, 0.2461123, 0.33791524, 0.44070983, 0.562617, 0.72295684, 1,
+    ];
+    expectAll([...normalLevels(4)], levels, 6);
+    expect(normalLevels(2)).toHaveLength(4);
+    expect(normalLevels(8)).toHaveLength(256);
+  });
+
+  it("takes the nearest level of each block", () => {
+    const weight = Float32Array.from({ length: 70 }, (_, i) => (i < 64 ? (i - 32) / 32 : (i - 66) * 8));
+    const near = nearestLevels(weight, Float64Array.from([-1, 0, 0.5, 1]));
+    expect([near[0], near[31], near[47], near[49], near[64], near[66], near[67], near[69]]).toEqual([
+      -1, 0, 0.5, 0.5, -24, 0, 12, 24,
+    ]);
+  });
+
+  it("is the weight again with factors of full rank, in the output and merged", () => {
+    for (const extra of [{}, { loftq_config: { loftq_bits: 2, loftq_iter: 3 } }, { use_rslora: true }]) {
+      const { y, merged } = runOneLayer(quantised(4, extra), row);
+      expectAll(y, product(dense));
+      expectAll(merged.get("weight") ?? [], dense);
+    }
+  });
+
+  it("is near the weight with fewer, and nearer with more bits or by more rounds", () => {
+    const base = runOneLayer({ ...quantised(2, twoBits), fill: () => 0 }, row).merged.get("weight") ?? [];
+    const levels = new Set(base.map((value) => value.toFixed(4)));
+    expect(levels.size).toBeLessThanOrEqual(4);
+    const lost = distance(base, dense);
+    const once = distance(fresh(2, twoBits), dense);
+    expect(once).toBeLessThan(lost * 0.8);
+    expect(distance(fresh(2, { loftq_config: { loftq_bits: 4 } }), dense)).toBeLessThan(once * 0.6);
+    expect(distance(fresh(2, { loftq_config: { loftq_bits: 2, loftq_iter: 5 } }), dense)).toBeLessThan(once);
+  });
+
+  it("yields the same in the graph as merged", () => {
+    const start = { ...quantised(2, twoBits), fill: (_: string, i: number) => Math.sin(i) };
+    const { y, merged } = runOneLayer(start, row);
+    const weight = merged.get("weight") ?? [];
+    const direct = [0, 1, 2, 3].map((i) =>
+      row.reduce((sum, value, k) => sum + value * (weight[i * 5 + k] ?? 0), i + 1),
+    );
+    expectAll(y, direct, 4);
+  });
+
+  it("goes with no folder, and is refused where it says nothing", () => {
+    const adapter = bindAdapter("lora", { init_lora_weights: "loftq" });
+    expect(adapter.unportable.toPeft).toMatch("quantised weight");
+    expect(adapter.unportable.fromPeft).toMatch("quantised weight");
+    const model = parseModel(
+      'f (float[1,2] x) => (float[1,2] y) <float[2,2] "fc.weight" = {1,2,3,4}> { y = MatMul (x, "fc.weight") }',
+    );
+    inferModel(model);
+    const [site] = findSites(model.graph);
+    if (site === undefined) throw new Error("the model has no site");
+    const none = { init_lora_weights: "loftq", r: 1, lora_alpha: 0 };
+    expect(bindAdapter("lora", none).accepts(site)).toMatch("positive lora_alpha");
+    expect(bindAdapter("lora", { ...none, lora_alpha: 1 }).accepts(site)).toBe(true);
   });
 });

@@ -8,4 +8,6 @@ export interface FactorStart {
   readonly trainsB: boolean;
   /** Whether the weight loses what A and B start with, so that a fresh adapter changes nothing. */
   readonly isTaken: boolean;
+  /** The weight in place of the module's own, (out, in); absent where that stays. */
+  readonly base?: Initializer;
 }

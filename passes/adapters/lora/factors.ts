@@ -1,6 +1,8 @@
 /** What every variant of LoRA shares: the factors A and B of each kind of module, and what they make. */
+
+import { weightShape } from "../../../src/adapt/base-weight.ts";
 import type { ParameterSpec } from "../../../src/adapt/define.ts";
-import { filled, kaimingUniform } from "../../../src/adapt/initializers.ts";
+import { filled, type Initializer, kaimingUniform } from "../../../src/adapt/initializers.ts";
 import type { LayerSite } from "../../../src/analysis/sites.ts";
 import type { Value } from "../../../src/ir/value.ts";
 import type { OpBuilder } from "../../../src/ops/builder.ts";
@@ -25,6 +27,7 @@ export function plainSpecs(site: LayerSite, o: Options): Specs {
     B: start.trainsB ? B : { ...B, trainable: false },
     ...(o.lora_bias ? { bias: biasSpec(site, o) } : {}),
     ...(start.isTaken ? takenSpecs(A, B) : {}),
+    ...(start.base === undefined ? {} : { base: baseSpec(site, start.base) }),
   };
 }
 
@@ -38,6 +41,11 @@ export function takenSpecs(
     takenA: { ...frozen, key: "lora_A.taken", shape: A.shape, init: A.init },
     takenB: { ...frozen, key: "lora_B.taken", shape: B.shape, init: B.init },
   };
+}
+
+/** A weight in place of the module's own. */
+function baseSpec(site: LayerSite, init: Initializer): ParameterSpec {
+  return { key: "lora_base.taken", shape: weightShape(site), init, trainable: false, saved: false };
 }
 
 /** s (B A x + bias of B), with `x` after dropout. */

@@ -63,7 +63,22 @@ const loraGa = {
   stable_gamma: z.number().positive().default(16),
 };
 
-const starts = z.enum(["gaussian", "orthogonal", "pissa", "olora", "mica", "eva", "corda", "lora_ga"]);
+const loftq = {
+  loftq_bits: z.union([z.literal(2), z.literal(4), z.literal(8)]),
+  loftq_iter: z.int().min(1),
+};
+
+const starts = z.enum([
+  "gaussian",
+  "orthogonal",
+  "pissa",
+  "olora",
+  "mica",
+  "eva",
+  "corda",
+  "lora_ga",
+  "loftq",
+]);
 
 export const options = z
   .strictObject({
@@ -88,7 +103,8 @@ export const options = z
           "rounds of a random search; olora: the first parts of its QR decomposition (arXiv:2406.01775); mica: A zero, B the " +
           "smallest left singular vectors, not trained (arXiv:2604.01694); eva: the directions of what modules read " +
           "(arXiv:2410.07170), corda: parts of the weight by what it reads (arXiv:2406.05223), lora_ga: parts of its gradient " +
-          "(arXiv:2407.05000), all three from batches of data",
+          "(arXiv:2407.05000), all three from batches of data; loftq: the largest singular parts of what the weight loses where " +
+          "it is quantised, which it is then (arXiv:2310.08659)",
       ),
     eva_config: configOf(
       eva,
@@ -104,6 +120,14 @@ export const options = z
       loraGa,
       "of init_lora_weights lora_ga: which singular parts of the gradient are A and B, and how large they are",
     ),
+    loftq_config: z
+      .strictObject(loftq)
+      .partial()
+      .default({})
+      .describe(
+        "of init_lora_weights loftq: loftq_bits of the weight, 4 unless given, and loftq_iter rounds of quantising what the " +
+          "factors leave, 1 unless given",
+      ),
     bias: z
       .enum(["none", "all", "lora_only"])
       .default("none")

@@ -1,10 +1,13 @@
-/** Weights that lose a product of factors: what initialisers and variants change of the base model, without a copy of it. */
+/** Weights that lose a product of factors, or give way to others: what initialisers and variants change of the base model. */
+import type { Value } from "../../../src/ir/value.ts";
 import type { Params } from "../parts/factors.ts";
 import { deltaOf, updateOf } from "./factors.ts";
 import type { LoraContext, LoraMergeContext } from "./variant.ts";
 
-/** The module as if its weight were W - s takenB takenA. */
+/** The module as if its weight were W - s takenB takenA, or the one in its place. */
 export function withTaken(context: LoraContext): LoraContext {
+  const { base: own } = context.params;
+  if (own !== undefined) return withBase(context, own);
   const taken = takenOf(context.params);
   if (taken === undefined) return context;
   const { site, x, options: o, b } = context;
@@ -19,8 +22,19 @@ export function withTaken(context: LoraContext): LoraContext {
   };
 }
 
+/** The module with another weight. */
+function withBase(context: LoraContext, own: Value): LoraContext {
+  return {
+    ...context,
+    y: context.base(context.x, { weight: own }),
+    weight: () => own,
+    base: (input, weights = {}) => context.base(input, { weight: own, ...weights }),
+  };
+}
+
 /** The same for merging. */
 export function withTakenWeight(context: LoraMergeContext): LoraMergeContext {
+  if (context.params.base !== undefined) return { ...context, weight: context.params.base };
   const taken = takenOf(context.params);
   if (taken === undefined) return context;
   const { site, weight, options: o, b } = context;

@@ -4,7 +4,6 @@ export const absentOfLora: Readonly<Record<string, unknown>> = {
   ensure_weight_tying: false,
   fan_in_fan_out: false,
   layer_replication: null,
-  loftq_config: {},
   megatron_config: null,
   megatron_core: "megatron.core",
 };
@@ -16,6 +15,7 @@ export const inheritedFromLora: Readonly<Record<string, unknown>> = {
   corda_config: null,
   eva_config: null,
   kasa_config: null,
+  loftq_config: {},
   lora_ga_config: null,
   monteclora_config: null,
   qalora_group_size: 16,
