@@ -7,6 +7,7 @@ import { castRules } from "../src/rewrite/rules/casts.ts";
 import { contentRules } from "../src/rewrite/rules/content.ts";
 import { elementwiseRules } from "../src/rewrite/rules/elementwise.ts";
 import { movementRules } from "../src/rewrite/rules/movement.ts";
+import { previewRules } from "../src/rewrite/rules/preview.ts";
 import { signalRules } from "../src/rewrite/rules/signal.ts";
 import { windowRules } from "../src/rewrite/rules/windows.ts";
 
@@ -17,6 +18,7 @@ const rules = [
   ...contentRules,
   ...signalRules,
   ...windowRules,
+  ...previewRules,
 ];
 
 const branchRule = "choose-constant-branch";

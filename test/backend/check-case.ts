@@ -153,7 +153,11 @@ async function runOriginal(
   } catch (error) {
     if (!(error instanceof NotRun)) throw error;
     const known = outputs.filter((output) => output !== undefined);
-    if (/ValidateOpsetForDomain/.test(error.message) && known.length > 0 && known.length === outputs.length)
+    if (
+      /ValidateOpsetForDomain|is not a registered function/.test(error.message) &&
+      known.length > 0 &&
+      known.length === outputs.length
+    )
       return { outputs: known, published: true };
     return `the runtime does not run the original: ${error.message}`;
   }

@@ -16,7 +16,7 @@ const boundaryTypes: ReadonlySet<string> = new Set([
 ]);
 
 const beyondRuntime =
-  /takes no|not supported|Unsupported data type|the runtime gave|Could not find an impl|NOT_IMPLEMENTED|Failed to find kernel/;
+  /takes no|not supported|Unsupported data type|the runtime gave|Could not find an impl|NOT_IMPLEMENTED|Failed to find kernel|not a registered function/;
 
 /** Outputs in order, as {@link runBytes}. @throws Skipped where the types are not those that the runtime computes with. */
 export async function runIfPossible(

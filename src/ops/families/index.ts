@@ -26,6 +26,7 @@ import * as elementwise from "./elementwise.ts";
 import * as embedNorm from "./embed-norm.ts";
 import * as expand from "./expand.ts";
 import * as extremum from "./extremum.ts";
+import * as flexAttention from "./flex-attention.ts";
 import * as fourier from "./fourier.ts";
 import * as gatedBias from "./gated-bias.ts";
 import * as gather from "./gather.ts";
@@ -136,6 +137,7 @@ export const families = [
   embedNorm,
   expand,
   extremum,
+  flexAttention,
   fourier,
   gatedBias,
   gather,

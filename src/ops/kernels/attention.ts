@@ -59,7 +59,7 @@ export function attend(
   const key = pastKey === undefined ? newKey : b.concat([pastKey, newKey], 2);
   const value = pastValue === undefined ? newValue : b.concat([pastValue, newValue], 2);
 
-  const scores = scaledScores(b, q, repeatHeads(b, node, key, q), options.scale);
+  const scores = scaledScores(b, q, repeatHeads(b, key, q), options.scale);
   const capped = capScores(b, scores, options.softcap);
   const offset = pastKey === undefined ? undefined : b.dim(pastKey, 2);
   const keep = visible(b, q, key, { offset, lengths }, options);
@@ -68,7 +68,7 @@ export function attend(
   const wide = dtype === undefined ? biased : b.cast(biased, dtype);
   const masked = biased !== capped;
   const weights = b.castLike(masked ? softmaxOfKept(b, wide) : b.op("Softmax", [wide], { axis: -1 }), q);
-  const product = b.matmul(weights, repeatHeads(b, node, value, q));
+  const product = b.matmul(weights, repeatHeads(b, value, q));
   const y = flat ? mergeHeads(b, product, options.q_num_heads) : product;
   const stages = [scores, capped, biased, weights];
   return [y, key, value, stages[options.qk_matmul_output_mode] ?? scores];

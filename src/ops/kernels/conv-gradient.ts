@@ -100,7 +100,7 @@ export function convWeightGradient(
   const swap = [1, 0, ...spatial];
   const correlated = b.op(
     "Conv",
-    [groups === 1 ? b.transpose(big, swap) : splitGroups(b, node, big, groups), b.transpose(small, swap)],
+    [groups === 1 ? b.transpose(big, swap) : splitGroups(b, big, groups), b.transpose(small, swap)],
     {
       group: groups === 1 ? undefined : groups,
       strides: orUndefined(
@@ -182,14 +182,13 @@ function pointwiseGradient(b: OpBuilder, big: Value, small: Value): Value {
 }
 
 /** `[N, C, ...]` as `[C/groups, groups*N, ...]`, so that each group sees its own channels. */
-function splitGroups(b: OpBuilder, node: Node, value: Value, groups: number): Value {
+function splitGroups(b: OpBuilder, value: Value, groups: number): Value {
   const channels = shapeOf(value)[1];
-  if (typeof channels !== "number")
-    throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of channels in each group");
+  const each = typeof channels === "number" ? channels / groups : -1;
   const [batch, spatial] = [sizeAt(value, 0), sizesOf(value, 2)];
-  const split = reshapeTo(b, value, [batch, groups, channels / groups, ...spatial]);
+  const split = reshapeTo(b, value, [batch, groups, each, ...spatial]);
   const moved = b.transpose(split, [2, 1, 0, ...spatial.map((_, axis) => axis + 3)]);
-  return reshapeTo(b, moved, [channels / groups, productOf([groups, batch]), ...spatial]);
+  return reshapeTo(b, moved, [sizeAt(moved, 0), productOf([groups, batch]), ...spatial]);
 }
 
 function endsOf(b: OpBuilder, starts: readonly number[], sizes: readonly Size[]): Value {

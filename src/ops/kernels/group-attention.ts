@@ -83,12 +83,12 @@ export function attendGroups(
     past === undefined || slots === undefined ? heads.value : fill(b, past.value, heads.value, slots);
 
   const scale = options.scale === 0 ? undefined : options.scale;
-  const capped = capScores(b, scaledScores(b, q, repeatHeads(b, node, key, q), scale), options.softcap);
+  const capped = capScores(b, scaledScores(b, q, repeatHeads(b, key, q), scale), options.softcap);
   const biased = operands.bias === undefined ? capped : b.add(capped, operands.bias);
   const seen = visible(b, key, places, operands, options);
   const kept = b.where(seen, biased, Number.NEGATIVE_INFINITY);
   const weights = softmaxWithSink(b, kept, operands.sinks, options);
-  const product = b.matmul(weights, repeatHeads(b, node, value, q));
+  const product = b.matmul(weights, repeatHeads(b, value, q));
   const stage = options.qk_output === 2 ? weights : b.where(seen, biased, 0);
   return [mergeHeads(b, product, options.num_heads), key, value, stage];
 }

@@ -1,7 +1,5 @@
 /** Parts of attention that its operators share: heads and their products, as standard operators. */
-import { operatorErrors } from "../../diagnostics/operator.ts";
 import { dimsEqual } from "../../ir/dim.ts";
-import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { dimOf } from "../facts.ts";
@@ -18,19 +16,18 @@ export function mergeHeads(b: OpBuilder, x: Value, count: number): Value {
   return b.reshape(b.transpose(x, [0, 2, 1, 3]), [0, 0, width]);
 }
 
-/**
- * Repeats each head of keys or values for the queries that share it.
- *
- * @throws DiagnosticError E_UNKNOWN_SIZE where heads are not counted.
- */
-export function repeatHeads(b: OpBuilder, node: Node, x: Value, q: Value): Value {
+/** Repeats each head of keys or values for the queries that share it. */
+export function repeatHeads(b: OpBuilder, x: Value, q: Value): Value {
   const [count, wanted] = [dimOf(x, 1), dimOf(q, 1)];
   if (dimsEqual(count, wanted)) return x;
-  if (typeof count !== "number" || typeof wanted !== "number")
-    throw operatorErrors.E_UNKNOWN_SIZE(node, "the number of its heads");
-  const copies = b.expand(b.unsqueeze(x, [2]), b.ints([1, 1, wanted / count, 1, 1]));
-  const part = (start: number, end: number): Value => b.op("Shape", [x], { start, end });
-  return b.reshape(copies, b.concat([part(0, 1), b.ints([wanted]), part(2, 4)], 0));
+  const counted = typeof count === "number" && typeof wanted === "number";
+  const part = (of: Value, start: number, end: number): Value => b.op("Shape", [of], { start, end });
+  const heads = typeof wanted === "number" ? b.ints([wanted]) : part(q, 1, 2);
+  const target = counted
+    ? b.ints([1, 1, wanted / count, 1, 1])
+    : b.concat([b.ints([1, 1]), b.div(heads, part(x, 1, 2)), b.ints([1, 1])], 0);
+  const copies = b.expand(b.unsqueeze(x, [2]), target);
+  return b.reshape(copies, b.concat([part(x, 0, 1), heads, part(x, 2, 4)], 0));
 }
 
 /** `q k^T` times the scale, `1 / sqrt(size)` where none is given. */
