@@ -1,15 +1,26 @@
 """One epoch of a text classifier with torch + PEFT, as its users train it: dynamic padding by the collator, AdamW.
 
   python bench/peft_epoch.py --model DIR --data train.tsv --eval-data dev.tsv [--group-by-length] [--threads 2]
+      [--seeds 0,1,2 --peers ours,eager,eager-mkl --onnx classifier.onnx]
 
 DIR holds config.json, model.safetensors and tokenizer.json of a BERT encoder; the tables have label and sentence,
 without a header. Prints one JSON line: seconds of the training loop and of the whole program, and the accuracy.
+
+With --seeds, each peer runs in turn for each seed, each time in a process of its own; then come means and spreads, and
+ratios of times seed by seed. `eager-mkl` is torch whose matrix library was told to take its AVX-512 kernels, which it leaves
+alone on processors of other makers than Intel (a C compiler is needed). `ours` compiles the model of --onnx, untimed, and is timed
+as the whole process of `train`, start and saving included; the loop of torch is timed without its start.
 """
 import argparse
 import csv
 import json
+import os
 import random
 import resource
+import statistics
+import subprocess
+import sys
+import tempfile
 import time
 
 START = time.perf_counter()
@@ -35,6 +46,71 @@ def order_of(lengths, batch, seed, grouped):
     return batches
 
 
+# Two questions that MKL asks itself before it chooses kernels.
+MKL_SHIM = "int mkl_serv_intel_cpu(void) { return 1; }\nint mkl_serv_intel_cpu_true(void) { return 1; }\n"
+
+
+def mkl_environment(folder):
+    source, library = os.path.join(folder, "shim.c"), os.path.join(folder, "shim.so")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(MKL_SHIM)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    return dict(os.environ, LD_PRELOAD=library)
+
+
+def last_json(command, **rest):
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, **rest)
+    return json.loads(done.stdout[done.stdout.index("{"):])
+
+
+def run_torch(options, seed, environment):
+    command = [sys.executable, __file__, "--model", options.model, "--data", options.data, "--eval-data", options.eval_data]
+    for name in ("batch", "lr", "rank", "threads", "dropout"):
+        command += [f"--{name}", str(getattr(options, name))]
+    return last_json(command + ["--seed", str(seed)] + ["--group-by-length"] * options.group_by_length, env=environment)
+
+
+def run_ours(options, seed, folder):
+    cli = ["node", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "dist", "src", "cli.js")]
+    artifact = os.path.join(folder, f"seed-{seed}.peft")
+    columns = ["--no-header", "--label-column", "0", "--text-column", "1", "--threads", str(options.threads)]
+    last_json(cli + [
+        "compile", options.onnx, "-o", artifact, "--task", "seq-cls", "--target", "query,value", "--r", str(options.rank),
+        "--lora-alpha", str(2 * options.rank), "--optimizer", f"adamw{{lr={options.lr},weight_decay=0.01}}", "--seed", str(seed),
+        "--json"], stderr=subprocess.DEVNULL)
+    start = time.perf_counter()
+    trained = last_json(cli + [
+        "train", artifact, "--data", options.data, "--batch", str(options.batch), "--epochs", "1", "--seed", str(seed),
+        "--json"] + columns)
+    seconds = time.perf_counter() - start
+    found = last_json(cli + ["evaluate", artifact, "--data", options.eval_data, "--json"] + columns)
+    return dict(train_s=round(seconds, 2), steps=trained["steps"], accuracy=round(found["metrics"]["accuracy"], 4))
+
+
+def compare(options):
+    seeds, peers = [int(seed) for seed in options.seeds.split(",")], options.peers.split(",")
+    runs = {peer: [] for peer in peers}
+    with tempfile.TemporaryDirectory() as folder:
+        environments = {"eager": None}
+        if "eager-mkl" in peers:
+            environments["eager-mkl"] = mkl_environment(folder)
+        for seed in seeds:
+            for peer in peers:
+                run = run_ours(options, seed, folder) if peer == "ours" else run_torch(options, seed, environments[peer])
+                runs[peer].append(run)
+                print(json.dumps(dict(peer=peer, seed=seed, **run)), flush=True)
+    for peer in peers:
+        figures = {}
+        for key in ("train_s", "accuracy"):
+            values = [run[key] for run in runs[peer]]
+            figures[key] = dict(mean=round(statistics.mean(values), 4), least=min(values), most=max(values))
+        if peer != "ours" and "ours" in peers:
+            ratios = [theirs["train_s"] / ours["train_s"] for theirs, ours in zip(runs[peer], runs["ours"], strict=True)]
+            figures["time_by_ours"] = dict(
+                median=round(statistics.median(ratios), 3), least=round(min(ratios), 3), most=round(max(ratios), 3))
+        print(json.dumps(dict(peer=peer, seeds=len(seeds), **figures)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
@@ -47,7 +123,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--group-by-length", action="store_true")
     parser.add_argument("--dropout", type=float, default=0.0, help="of the base; an exported model has none")
+    parser.add_argument("--seeds", help="several, separated by commas: compares the peers over them")
+    parser.add_argument("--peers", default="eager,eager-mkl", help="of ours, eager, eager-mkl")
+    parser.add_argument("--onnx", help="the classifier as ONNX, its tokenizer.json beside it, for ours")
     options = parser.parse_args()
+    if options.seeds:
+        compare(options)
+        return
 
     import torch
     from peft import LoraConfig, get_peft_model

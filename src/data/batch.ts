@@ -131,6 +131,26 @@ function castIntegers(name: string, data: ElementArray, dtype: ElementType): Ele
   return cast;
 }
 
+/**
+ * Cuts a batch along its first axis into batches of so many examples; undefined where a field has another number of them.
+ */
+export function splitBatch(batch: Batch, counts: readonly number[]): Batch[] | undefined {
+  const rows = counts.reduce((sum, count) => sum + count, 0);
+  if (Object.values(batch).some(({ shape: [first] }) => first !== rows)) return undefined;
+  let at = 0;
+  return counts.map((count) => {
+    const [from, to] = [at, at + count];
+    at = to;
+    return Object.fromEntries(
+      Object.entries(batch).map(([name, { dtype, shape, data }]) => {
+        const width = data.length / rows;
+        const cut = { dtype, shape: [count, ...shape.slice(1)], data: data.slice(from * width, to * width) };
+        return [name, cut];
+      }),
+    );
+  });
+}
+
 /** A field of whole numbers of 32 bits, in the shape given. */
 export function integerField(data: Int32Array, shape: readonly number[]): Field {
   if (shape.reduce((product, dim) => product * dim, 1) !== data.length) {

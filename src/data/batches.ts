@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { dataErrors } from "../diagnostics/data.ts";
 import { InternalError } from "../diagnostics/define.ts";
-import type { Batch, Dataset, FieldRequest } from "./batch.ts";
+import { type Batch, type Dataset, type FieldRequest, splitBatch } from "./batch.ts";
 import { Random } from "./random.ts";
 
 /**
@@ -20,6 +20,8 @@ export interface BatchesOptions {
   readonly dropLast?: boolean;
   /** Examples of an epoch; those that the data has unless given. Fewer make sense with `sampled`. */
   readonly epochRows?: number;
+  /** Batches that {@link Batches.nextAlike} gives at once, 1 unless given: those of like length then stay together, too. */
+  readonly together?: number;
   /** Fields that the model reads; no others are made. */
   readonly wanted: readonly FieldRequest[];
 }
@@ -36,7 +38,7 @@ export const batchesStateSchema = z.strictObject({
 
 export type BatchesState = z.output<typeof batchesStateSchema>;
 
-/** Batches of a window that examples are sorted in: enough that neighbours are alike, few enough that epochs differ. */
+/** Batches, or groups of them that stay together, of a window that examples are sorted in: enough that neighbours are alike, few enough that epochs differ. */
 const windowBatches = 50;
 
 export class Batches implements Iterable<Batch> {
@@ -73,11 +75,32 @@ export class Batches implements Iterable<Batch> {
 
   /** The next batch; after the last of an epoch comes the first of the next. */
   next(): Batch {
+    return this.#dataset.collate(this.#nextRows(), this.#options.wanted);
+  }
+
+  /** The next batches, padded to one length, as a run of several steps takes them. */
+  nextAlike(): Batch[] {
+    const { together = 1, wanted } = this.#options;
+    if (together === 1) return [this.next()];
+    const parts = Array.from({ length: together }, () => this.#nextRows());
+    const whole = this.#dataset.collate(
+      parts.flatMap((rows) => [...rows]),
+      wanted,
+    );
+    return (
+      splitBatch(
+        whole,
+        parts.map(({ length }) => length),
+      ) ?? parts.map((rows) => this.#dataset.collate(rows, wanted))
+    );
+  }
+
+  #nextRows(): Uint32Array {
     this.#turn();
     const end = Math.min(this.#used + this.#options.batch, this.#epochRows);
     const rows = this.#epochOrder().subarray(this.#used, end);
     this.#used = end;
-    return this.#dataset.collate(rows, this.#options.wanted);
+    return rows;
   }
 
   /** The batches that are left of the epoch; a new iterator after the last gives the next epoch. */
@@ -140,7 +163,8 @@ export class Batches implements Iterable<Batch> {
    */
   #groupByLength(shuffled: Uint32Array, random: Random): Uint32Array {
     const { lengthOf } = this.#dataset;
-    const { batch } = this.#options;
+    const { together = 1 } = this.#options;
+    const batch = this.#options.batch * together;
     if (lengthOf === undefined) return shuffled;
     const whole = Math.floor(shuffled.length / batch);
     const grouped = Uint32Array.from(shuffled);

@@ -27,7 +27,9 @@ export class TextRows implements Dataset {
   readonly #labelField: string;
   readonly #encoded: (TokenRow | undefined)[];
   readonly lengthOf: ((row: number) => number) | undefined;
-  #cut = 0;
+  /** Rows that were longer than the limit: those encoded, and those of them that were put into batches. */
+  readonly #long = new Set<number>();
+  readonly #cut = new Set<number>();
 
   constructor(options: TextRowsOptions) {
     const { tokenizer, text, labels, labelField = "labels", length } = options;
@@ -37,18 +39,19 @@ export class TextRows implements Dataset {
     this.#padding = { padId: tokenizer.padId, length: length ?? "longest" };
     this.#labelField = labelField;
     this.#encoded = new Array<undefined>(this.rows).fill(undefined);
-    // Characters: nothing need be encoded before it is used.
-    this.lengthOf = length === undefined ? (row) => this.#characters(row) : undefined;
+    // Tokens, although all must be encoded first: in batches that are alike in characters, six times as much is padding.
+    this.lengthOf = length === undefined ? (row) => this.#encode(row).ids.length : undefined;
   }
 
   /** How many of the rows used so far were longer than the limit. */
   get cutRows(): number {
-    return this.#cut;
+    return this.#cut.size;
   }
 
   collate(rows: ArrayLike<number>, wanted: readonly FieldRequest[]): Batch {
     const { text, labels } = this.#options;
     const sequences = Array.from(rows, (row) => this.#encode(row));
+    for (const row of Array.from(rows)) if (this.#long.has(row)) this.#cut.add(row);
     const byToken = labels === "next-token";
     const makers: Map<string, () => Field> = tokenFields(
       sequences,
@@ -57,12 +60,6 @@ export class TextRows implements Dataset {
     );
     if (labels !== undefined && !byToken) makers.set(this.#labelField, () => labels.collate(rows));
     return assembleBatch(text.table.file, makers, wanted);
-  }
-
-  #characters(index: number): number {
-    const { text, pair } = this.#options;
-    const row = rowAt(text, index);
-    return textCell(text, row).length + (pair === undefined ? 0 : textCell(pair, row).length);
   }
 
   #encode(index: number): TokenRow {
@@ -75,7 +72,7 @@ export class TextRows implements Dataset {
       ...(pair === undefined ? {} : { pair: textCell(pair, row) }),
       ...(Number.isFinite(limit) ? { maxLength: limit } : {}),
     });
-    if (cut) this.#cut++;
+    if (cut) this.#long.add(index);
     const encoded = { ids, typeIds, ...(labels === "next-token" ? { labels: ids } : {}) };
     this.#encoded[index] = encoded;
     return encoded;

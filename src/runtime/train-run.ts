@@ -1,6 +1,6 @@
 /** The loop behind `train`: batches, progress, evaluation, checkpoints, and a stop that loses nothing. */
 import { join } from "node:path";
-import type { Dataset } from "../data/batch.ts";
+import type { Batch, Dataset } from "../data/batch.ts";
 import { Batches } from "../data/batches.ts";
 import { fingerprint } from "../data/fingerprint.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
@@ -71,8 +71,10 @@ class TrainRun {
     this.#seed = seed;
     const dropLast = dataset.rows >= batch;
     const order = options.groupByLength === false ? "shuffled" : "by-length";
-    this.#batches = new Batches(dataset, { batch, order, seed, dropLast, wanted });
     const perRun = batchesAndUpdates(artifact.manifest);
+    // One run of several steps takes batches of one shape; those of accumulated gradients may differ.
+    const together = artifact.manifest.optimizer.accumulate > 1 ? 1 : perRun.batches;
+    this.#batches = new Batches(dataset, { batch, order, seed, dropLast, wanted, together });
     this.#updatesPerRun = perRun.updates;
     const asked =
       steps ?? Math.max(1, Math.floor((this.#batches.perEpoch * epochs * perRun.updates) / perRun.batches));
@@ -151,9 +153,9 @@ class TrainRun {
   async #update(trainer: Trainer, log: MetricsLog): Promise<number | undefined> {
     const { epoch } = this.#batches;
     const start = performance.now();
-    const results = await trainer.run(
-      Array.from({ length: trainer.batchesPerStep }, () => this.#batches.next()),
-    );
+    const batches: Batch[] = [];
+    while (batches.length < trainer.batchesPerStep) batches.push(...this.#batches.nextAlike());
+    const results = await trainer.run(batches);
     const ms = (performance.now() - start) / results.length;
     for (const result of results) {
       this.#checkLoss(trainer, result);

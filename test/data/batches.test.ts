@@ -124,6 +124,36 @@ describe("batches of like length", () => {
     expect(Math.abs(mean(tops.slice(0, 50)) - mean(tops.slice(50)))).toBeLessThan(20);
   });
 
+  it("stay together where a run takes several, which then are padded alike", () => {
+    const padded = {
+      ...numbered(48),
+      lengthOf: lengths,
+      collate: (rows: ArrayLike<number>) => {
+        const width = Math.max(...Array.from(rows, lengths)) + 1;
+        const data = Float32Array.from(
+          { length: rows.length * width },
+          (_, i) => rows[Math.floor(i / width)] ?? -1,
+        );
+        return { x: { dtype: "float32" as const, shape: [rows.length, width], data } };
+      },
+    };
+    const batches = new Batches(padded, { batch: 4, together: 3, order: "by-length", seed: 5, wanted: [] });
+    const rowsSeen: number[] = [];
+    for (let run = 0; run < 4; run++) {
+      const alike = batches.nextAlike();
+      const widths = alike.map(({ x }) => x?.shape[1] ?? 0);
+      expect(alike.map(({ x }) => x?.shape[0])).toEqual([4, 4, 4]);
+      expect(new Set(widths).size).toBe(1);
+      const rows = alike.flatMap(({ x }) =>
+        Array.from({ length: 4 }, (_, i) => Number(x?.data[i * (x.shape[1] ?? 0)])),
+      );
+      expect(Math.max(...rows.map(lengths)) + 1).toBe(widths[0]);
+      rowsSeen.push(...rows);
+    }
+    expect(sorted(rowsSeen)).toEqual(upTo(48));
+    expect(batches.state()).toMatchObject({ epoch: 0, used: 48 });
+  });
+
   it("are shuffled ones where lengths do not differ", () => {
     expect(take(grouped(20), 5)).toEqual(take(batchesOf(20, { seed: 5 }), 5));
   });

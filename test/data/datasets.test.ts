@@ -87,6 +87,10 @@ describe("text rows", () => {
       ]);
     }
     expect(rows.cutRows).toBe(1);
+    // Looking at lengths puts nothing into a batch.
+    const unused = new TextRows({ tokenizer: wordpiece, text, maxLength: 6 });
+    expect([0, 1].map((row) => unused.lengthOf?.(row))).toEqual([wordpiece.encode("The cat").ids.length, 6]);
+    expect(unused.cutRows).toBe(0);
     expect(
       numbers(
         new TextRows({ tokenizer: wordpiece, text, length: 4 }).collate([1], int64("input_ids")).input_ids,

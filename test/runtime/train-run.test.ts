@@ -15,6 +15,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { assembleBatch, type Dataset } from "../../src/data/batch.ts";
+import { tokenFieldNames, tokenFields } from "../../src/data/tokens.ts";
 import { Artifact } from "../../src/runtime/artifact.ts";
 import { latestCheckpoint, removeUnfinished } from "../../src/runtime/checkpoint.ts";
 import { wantedFields } from "../../src/runtime/graph-ports.ts";
@@ -83,6 +85,39 @@ it("gives the losses of single steps when a run has several", async () => {
   expect(readFileSync(join(four, "metrics.jsonl"), "utf8")).toBe(
     readFileSync(join(single, "metrics.jsonl"), "utf8"),
   );
+});
+
+it("pads the batches of one run alike where examples are of uneven length", async () => {
+  const uneven: Dataset = {
+    rows: 16,
+    fields: [...tokenFieldNames, "labels"],
+    collate: (rows, wanted) => {
+      const sequences = Array.from(rows, (row) => {
+        const ids = Int32Array.from({ length: 2 + ((row * 7) % 5) }, (_, i) => (row * 3 + i) % 30);
+        return { ids, labels: ids };
+      });
+      return assembleBatch(
+        "uneven",
+        tokenFields(sequences, { padId: 0, length: "longest" }, "labels"),
+        wanted,
+      );
+    },
+    lengthOf: (row) => 2 + ((row * 7) % 5),
+  };
+  const still = { method: { options: { target_modules: ["q_proj"], r: 2 } } };
+  const losses = async (stepsPerRun: number, groupByLength: boolean): Promise<number[]> => {
+    const found: number[] = [];
+    await train(await makeArtifact({ ...still, stepsPerRun }), {
+      dataset: uneven,
+      groupByLength,
+      onStep: ({ loss }) => found.push(loss),
+    });
+    return found;
+  };
+  const [single, four] = [await losses(1, false), await losses(4, false)];
+  expect(four).toHaveLength(8);
+  four.forEach((loss, i) => expect(Math.abs(loss - (single[i] ?? Number.NaN))).toBeLessThan(1e-5));
+  for (const loss of await losses(4, true)) expect(loss).toBeGreaterThan(0);
 });
 
 it("refuses to resume with other data, seed, batches or length", async () => {
