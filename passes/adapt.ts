@@ -5,7 +5,7 @@ import type { Adapter, BoundAdapter } from "../src/adapt/define.ts";
 import { bareKeyPrefix, keyPrefix } from "../src/adapt/parameters.ts";
 import { allSites, choosePlaces } from "../src/adapt/places.ts";
 import { adapterNames, findAdapter } from "../src/adapt/registry.ts";
-import { findBaseParameters, trainBaseParameters } from "../src/adapt/saved.ts";
+import { findBaseParameters, tieOutputs, trainBaseParameters } from "../src/adapt/saved.ts";
 import { basePath } from "../src/adapt/select.ts";
 import { targetOptions } from "../src/adapt/targets.ts";
 import { findHead, findSites } from "../src/analysis/sites.ts";
@@ -44,7 +44,8 @@ export default definePass({
     const head = logits === undefined ? undefined : findHead(sites, logits);
     const chosen = choosePlaces(graph, adapter, shared, { sites, head, model: options.name });
     for (const text of chosen.remarks) remark(text);
-    const parameters = findBaseParameters(graph, sites);
+    const found = findBaseParameters(graph, sites);
+    const parameters = adapter.tied === "both" ? tieOutputs(found, sites) : found;
     const { bias } = shared;
     const whole = trainBaseParameters(graph, parameters, {
       modules: shared.modules_to_save ?? [],

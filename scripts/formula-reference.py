@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners import tuners_utils
 from peft.tuners.c3a import layer as c3a
 from peft.tuners.c3a.utils import get_circulant_fast
 from peft.tuners.loha import layer as loha
@@ -70,6 +73,22 @@ def restore_outside(model: nn.Module, expected: dict[str, Tensor]) -> None:
                 tensor.data.copy_(stored)
 
 
+def with_tied(source: Path) -> Path:
+    """The folder, or a copy that has the output layer's weight, too, which PEFT looks for where it follows a table."""
+    config = json.loads((source / "adapter_config.json").read_text())
+    if not (config.get("ensure_weight_tying") and config["modules_to_save"]):
+        return source
+    tensors = load_file(source / "adapter_model.safetensors")
+    (table,) = [name for name in tensors if name.endswith(f"{config['modules_to_save'][0]}.weight")]
+    copy = Path(tempfile.mkdtemp())
+    shutil.copy(source / "adapter_config.json", copy)
+    save_file(
+        {**tensors, "base_model.model.lm_head.weight": tensors[table].clone()},
+        copy / "adapter_model.safetensors",
+    )
+    return copy
+
+
 def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
     """Writes the numbers of one case. Gives what is wrong."""
     source, target = oracles / "cases" / model_name / case, out / model_name / case
@@ -82,7 +101,7 @@ def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
         config.inference_mode = False
         model = get_peft_model(base, config)
     else:
-        model = PeftModel.from_pretrained(base, source, is_trainable=True)
+        model = PeftModel.from_pretrained(base, with_tied(source), is_trainable=True)
     restore_outside(model, load_file(source / "expected.safetensors"))
     model.train(record["mode"] == "train")
     stored = load_file(oracles / "models" / model_name / "io.safetensors")
@@ -97,7 +116,10 @@ def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
     for batch in batches.values():
         if model.active_peft_config.peft_type == "CPT":
             batch["input_type_mask"] = (batch["labels"] != -100).long() * 4
-    by_storage = {value.data_ptr(): key for key, value in get_peft_model_state_dict(model).items()}
+    known = load_file(source / "adapter_model.safetensors")
+    by_storage = {
+        value.data_ptr(): key for key, value in get_peft_model_state_dict(model).items() if key in known
+    }
     parameters = {
         by_storage.get(p.data_ptr(), f"param.{name.replace('.default', '')}"): p
         for name, p in model.named_parameters()
@@ -141,6 +163,8 @@ def main() -> int:
     c3a.BlockCircularConvolution = Circular
     loha.HadaWeightCP = HadamardCP
     oft.Conv2d.forward = rotated_convolution
+    # Tables that GPT-2 and BERT name otherwise than by which PEFT decides whether an output layer follows.
+    tuners_utils.EMBEDDING_LAYER_NAMES = [*tuners_utils.EMBEDDING_LAYER_NAMES, "wte", "word_embeddings"]
     faults = [repeat(options.oracles, options.out, *case.split("/")) for case in options.cases]
     for fault in filter(None, faults):
         print(fault, file=sys.stderr)

@@ -10,6 +10,7 @@ import { isTargetedByParameter, parameterCompanions } from "./lora/parameter-tar
 import { plainForm } from "./lora/plain-form.ts";
 import { acceptsStart, hasTakenStart, unportableStart } from "./lora/starts.ts";
 import { withTaken, withTakenWeight } from "./lora/taken.ts";
+import { acceptsTying, ownFactors, tiedSpecs, tyingHook } from "./lora/tied.ts";
 import { acceptsVariant, variantAsked, variantOf } from "./lora/variants.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
 import { tokenCompanions } from "./parts/token-companion.ts";
@@ -41,7 +42,7 @@ export default defineAdapter({
   peftConfig: absentOfLora,
   sites: ["linear", "conv", "embedding"],
   accepts: (site, o) =>
-    [acceptsPlain, acceptsStart, acceptsVariant].reduce<true | string>(
+    [acceptsPlain, acceptsStart, acceptsVariant, acceptsTying].reduce<true | string>(
       (verdict, accepts) => (verdict === true ? accepts(site, o) : verdict),
       true,
     ),
@@ -55,7 +56,11 @@ export default defineAdapter({
   detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),
   identityAtStart: (o) =>
     o.init_lora_weights !== false && o.init_lora_weights !== "loftq" && o.kasa_config === null,
-  parameters: (site, o) => {
+  tied: (o) => (o.ensure_weight_tying ? "both" : "none"),
+  hook: (o) => (o.ensure_weight_tying ? tyingHook : undefined),
+  parameters: (site, o, sites) => {
+    const tied = o.ensure_weight_tying ? tiedSpecs(site, o, sites) : undefined;
+    if (tied !== undefined) return tied;
     const plain = plainSpecs(site, o);
     return variantOf(site, o)?.parameters?.(plain, site, o) ?? plain;
   },
@@ -65,7 +70,7 @@ export default defineAdapter({
     if (variant !== undefined) return variant(context);
     const { site, x, y, params, options: o, b, dropout } = context;
     const dropped = site.kind === "embedding" ? x : dropout(x, o.lora_dropout);
-    return b.add(y, updateOf(site, dropped, params, o, b));
+    return b.add(y, updateOf(site, dropped, ownFactors(site, params), o, b));
   },
   merge: (given) => {
     if (given.site.kind === "conv" && given.site.groups > 1)
@@ -74,7 +79,7 @@ export default defineAdapter({
     const variant = variantOf(given.site, given.options)?.merge;
     if (variant !== undefined) return variant(context);
     const { site, weight, bias, params, options: o, b } = context;
-    const merged = { weight: b.add(weight, deltaOf(site, params, o, b)) };
+    const merged = { weight: b.add(weight, deltaOf(site, ownFactors(site, params), o, b)) };
     if (params.bias === undefined) return merged;
     if (bias === undefined) return "it has no bias that the one of B could be added to";
     return { ...merged, bias: b.add(bias, b.mul(params.bias, scalingOf(o))) };

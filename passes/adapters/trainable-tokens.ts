@@ -31,7 +31,7 @@ export default defineAdapter({
   options,
   peftConfig: {},
   sites: ["embedding", "linear"],
-  tied: true,
+  tied: () => "outputs",
   accepts: (site, o) => acceptsTokens(site, o.token_indices),
   identityAtStart: (o) => o.init_weights,
   parameters: (site, o) => {

@@ -19,7 +19,7 @@ export function sharesOf(
 ): Share[] {
   const left = new Set(sites);
   const shares = adapter.companions.map((companion): Share => {
-    const linked = companion.tied ? linkTied(sites) : sites;
+    const linked = companion.tied === "none" ? sites : linkTied(sites);
     const open = linked.filter((site) => companion.accepts(site) === true);
     const own = open.filter((site) => holds(companion, site, open, tensors));
     sites.forEach((site, i) => {
@@ -29,7 +29,7 @@ export function sharesOf(
     return { adapter: companion, sites: own };
   });
   const rest = [...left];
-  return [{ adapter, sites: adapter.tied ? linkTied(rest) : rest }, ...shares];
+  return [{ adapter, sites: adapter.tied === "none" ? rest : linkTied(rest) }, ...shares];
 }
 
 function holds(

@@ -231,7 +231,7 @@ function define<
         notesConv1d: false,
         sites: [kind],
         identityAtStart: spec.identityAtStart(options),
-        tied: false,
+        tied: "none",
         detaches: spec.detaches?.(options),
         mixesRows: undefined,
         stacks: false,

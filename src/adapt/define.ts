@@ -12,6 +12,7 @@ import { type AnyCombination, type Combination, eraseCombination } from "./combi
 import type { DataStart } from "./data-start.ts";
 import type { Structure } from "./define-structure.ts";
 import type { Initializer, RandomStream } from "./initializers.ts";
+import { ownerPath } from "./select.ts";
 
 /** A tensor that a method adds to a site. */
 export interface ParameterSpec {
@@ -49,6 +50,9 @@ export interface DerivedStart {
 export interface WholeStart {
   readonly whole: (shape: readonly number[], random: RandomStream) => Int32Array<ArrayBuffer>;
 }
+
+/** Which modules that share a weight follow those that are chosen. */
+export type Tying = "none" | "outputs" | "both";
 
 /** Reasons by direction; absent where a folder says all. */
 export interface Unportable {
@@ -198,9 +202,9 @@ export interface AdapterSpec<
   readonly merge: string | ((context: MergeContext<z.output<S>, K | H, T>) => Merged | string);
   /**
    * Whether an output layer whose weight is the table of an adapted embedding is adapted with it, by the same tensors: its site
-   * then has the embedding's path in `tiedTo`.
+   * then has the embedding's path in `tiedTo`. `both`: the embedding of a chosen output layer, too.
    */
-  readonly tied?: boolean;
+  readonly tied?: (options: z.output<S>) => Tying;
   /** What it holds constant where it is differentiated, and why; absent: its gradient is the derivative of what it computes. */
   readonly detaches?: (options: z.output<S>) => string | undefined;
   /** Why its result for one row depends on the other rows of a batch; absent: it does not. */
@@ -255,7 +259,7 @@ export interface BoundAdapter {
   readonly notesConv1d: boolean;
   readonly sites: readonly AnySiteKind[];
   readonly identityAtStart: boolean;
-  readonly tied: boolean;
+  readonly tied: Tying;
   readonly detaches: string | undefined;
   readonly mixesRows: string | undefined;
   readonly stacks: boolean;
@@ -317,7 +321,8 @@ export function defineAdapter<
     bind(given) {
       const options = schema.parse(given);
       const hook = spec.hook?.(options);
-      const optionsAt = (site: AnySite): z.output<S> => spec.optionsFor?.(options, site.path) ?? options;
+      const optionsAt = (site: AnySite): z.output<S> =>
+        spec.optionsFor?.(options, ownerPath(site)) ?? options;
       return {
         name,
         peftType,
@@ -327,7 +332,7 @@ export function defineAdapter<
         notesConv1d: spec.notesConv1d ?? "fan_in_fan_out" in peftConfig,
         sites,
         identityAtStart: spec.identityAtStart(options),
-        tied: spec.tied ?? false,
+        tied: spec.tied?.(options) ?? "none",
         detaches: spec.detaches?.(options),
         mixesRows: spec.mixesRows,
         stacks: spec.stacks?.(options) ?? false,

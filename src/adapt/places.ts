@@ -49,7 +49,7 @@ export function choosePlaces(
     // No module at all, where something else is adapted.
     const onlyCompanions = targets.target_modules?.length === 0 && adapter.companions.length > 0;
     const selection = onlyCompanions ? { sites: [], remarks: [] } : selectSites(adapter, targets, context);
-    const sites = adapter.tied ? withTied(selection.sites, context.sites) : selection.sites;
+    const sites = withTied(adapter, selection.sites, context.sites);
     const companions = adapter.companions.map((each) => companionPlaces(graph, each, context));
     return { kind: "modules", ...selection, sites, companions };
   }
@@ -94,7 +94,7 @@ function companionPlaces(graph: Graph, adapter: BoundAdapter, context: SelectCon
     target_modules: given.target_modules ?? (table === undefined ? [] : [table.path]),
   };
   const { sites } = selectSites(adapter, targets, context);
-  return { adapter, sites: adapter.tied ? withTied(sites, context.sites) : sites };
+  return { adapter, sites: withTied(adapter, sites, context.sites) };
 }
 
 /** Every site that is adapted, be it by a companion. */
@@ -103,11 +103,16 @@ export function allSites(places: Places): readonly AnySite[] {
   return [...places.sites, ...places.companions.flatMap(({ sites }) => sites)];
 }
 
-/** The chosen sites and the output layers tied to them, in execution order. */
-function withTied(chosen: readonly Site[], all: readonly Site[]): Site[] {
+/** The chosen sites and those that are adapted with them since they share a weight, in execution order. */
+function withTied({ tied }: BoundAdapter, chosen: readonly Site[], all: readonly Site[]): readonly Site[] {
+  if (tied === "none") return chosen;
   const paths = new Set(chosen.map(basePath));
-  const isChosen = (site: Site): boolean => paths.has(basePath(site));
-  return linkTied(all).filter(
-    (site) => isChosen(site) || (site.tiedTo !== undefined && paths.has(site.tiedTo)),
-  );
+  const linked = linkTied(all);
+  if (tied === "both")
+    for (const { tiedTo, ...site } of linked)
+      if (tiedTo !== undefined && paths.has(basePath(site))) paths.add(tiedTo);
+  for (const { tiedTo, ...site } of linked)
+    if (tiedTo !== undefined && paths.has(tiedTo)) paths.add(basePath(site));
+  // A link leads to a table that is adapted.
+  return linkTied(all.filter((site) => paths.has(basePath(site))));
 }

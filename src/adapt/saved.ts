@@ -1,6 +1,7 @@
 /** Parts of the base model that are trained whole: modules_to_save, and biases under the `bias` option. */
 import { parseParameterName } from "../analysis/module-path.ts";
 import type { Site, StoredAs } from "../analysis/sites.ts";
+import { linkTied } from "../analysis/tied-sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { isFloat } from "../ir/dtype.ts";
@@ -28,6 +29,8 @@ export interface BaseParameter {
   readonly uses: readonly Use[];
   /** Rows, in PyTorch's layout, where the value holds several modules. */
   readonly rows?: { readonly start: number; readonly size: number };
+  /** The same weight as other modules have it, which follows this one; none where absent. */
+  readonly tied?: readonly BaseParameter[];
 }
 
 /** Every float parameter whose module is known: those of sites first, then whatever else is named like one. */
@@ -73,6 +76,23 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
   return [...found.values()];
 }
 
+/** The same parameters, where weights of output layers that are tied to a table are part of the table's. */
+export function tieOutputs(parameters: readonly BaseParameter[], sites: readonly Site[]): BaseParameter[] {
+  const tables = new Map<string, string>();
+  for (const { tiedTo, ...site } of linkTied(sites))
+    if (tiedTo !== undefined) tables.set(basePath(site), tiedTo);
+  const tableOf = ({ module, name }: BaseParameter): string | undefined =>
+    name === "weight" ? tables.get(module) : undefined;
+  return parameters
+    .filter((parameter) => tableOf(parameter) === undefined)
+    .map((parameter) => {
+      const tied = parameters.filter(
+        (other) => parameter.name === other.name && tableOf(other) === parameter.module,
+      );
+      return tied.length === 0 ? parameter : { ...parameter, tied };
+    });
+}
+
 /** Transformers' Conv1D keeps (in, out) under its own name, so its own layout is the stored one. */
 function isConv1d(site: Site): boolean {
   return site.kind === "linear" && site.conv1d;
@@ -115,7 +135,8 @@ export function trainBaseParameters(
     const input = addTrainable(graph, parameter, key);
     keys.push(key);
     const { value, rows } = parameter;
-    if (rows === undefined) replaceBy(graph, () => input, parameter, options);
+    if (rows === undefined)
+      for (const each of [parameter, ...(parameter.tied ?? [])]) replaceBy(graph, () => input, each, options);
     else parts.set(value, [...(parts.get(value) ?? []), { parameter, rows, input }]);
   }
   for (const list of parts.values()) replaceRows(graph, list, options);
@@ -126,8 +147,9 @@ function trainedKey(
   parameter: BaseParameter,
   { modules, bias, adapted, whole, prefix = keyPrefix }: SavedOptions,
 ): string | undefined {
-  const { module, name } = parameter;
-  if (isInsideSaved(modules, module) || whole?.(parameter) === true) return `${prefix}${module}.${name}`;
+  const { module, name, tied = [] } = parameter;
+  if ([parameter, ...tied].some((each) => isInsideSaved(modules, each.module)) || whole?.(parameter) === true)
+    return `${prefix}${module}.${name}`;
   if (name !== "bias" || bias === "none") return undefined;
   if (adapted.has(module)) return `${prefix}${module}.base_layer.bias`;
   return bias === "all" ? `${prefix}${module}.bias` : undefined;

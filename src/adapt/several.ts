@@ -45,7 +45,7 @@ export function severalAdapters(members: readonly Member[], choice: Choice): Bou
     notesConv1d: false,
     sites: [],
     identityAtStart: false,
-    tied: false,
+    tied: "none",
     detaches: undefined,
     mixesRows: undefined,
     unportable: {},

@@ -122,8 +122,8 @@ function memberOf(
   };
   if (adapter.structure !== undefined)
     return refuse(`${method} changes the structure of the model, not its modules`);
-  if (adapter.companions.length > 0 || adapter.tied)
-    return refuse("it replaces tokens, whose table is shared");
+  if (adapter.companions.length > 0 || adapter.tied !== "none")
+    return refuse("what it changes of a table, the output layer that is tied to it shares");
   const { bias = "none" } = adapter.options;
   if (bias !== "none") return refuse("it brings biases of the base model, of which there is one set for all");
   const logits = logitsOutput(graph);

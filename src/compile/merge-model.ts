@@ -4,7 +4,7 @@ import { type Share, sharesOf } from "../adapt/companions.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { notWeights } from "../adapt/define-structure.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
-import { findBaseParameters } from "../adapt/saved.ts";
+import { findBaseParameters, tieOutputs } from "../adapt/saved.ts";
 import { basePath, ownerPath } from "../adapt/select.ts";
 import { findSites, type Site } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
@@ -56,7 +56,9 @@ export async function mergeModel(source: Model, request: MergeRequest): Promise<
     results.set(job.site, await run(job.model));
     onProgress?.(index + 1, jobs.length);
   }
-  replaceWeights(model.graph, newWeights(model.graph, sites, results, tensors, requantize));
+  const found = findBaseParameters(model.graph, sites);
+  const parameters = adapter.tied === "both" ? tieOutputs(found, sites) : found;
+  replaceWeights(model.graph, newWeights(parameters, results, tensors, requantize));
   return opened.fused?.() ?? model;
 }
 

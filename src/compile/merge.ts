@@ -4,7 +4,7 @@ import { weightElements, weightShape } from "../adapt/base-weight.ts";
 import { sharesOf } from "../adapt/companions.ts";
 import type { BoundAdapter, ParameterSpec } from "../adapt/define.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
-import { type BaseParameter, findBaseParameters } from "../adapt/saved.ts";
+import type { BaseParameter } from "../adapt/saved.ts";
 import { basePath, ownerPath } from "../adapt/select.ts";
 import type { Site, SiteParameter } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
@@ -133,23 +133,23 @@ export interface NewWeight {
   readonly tensor: Tensor;
 }
 
-/** What merging writes: results of jobs at their sites, and trained base parameters at theirs. */
+/** What merging writes: results of jobs at their sites, and trained base parameters at theirs and at those tied to them. */
 export function newWeights(
-  graph: Graph,
-  sites: readonly Site[],
+  parameters: readonly BaseParameter[],
   results: ReadonlyMap<Site, ReadonlyMap<string, Tensor>>,
   tensors: ReadonlyMap<string, Tensor>,
   onLoss: (loss: RoundingLoss) => void = () => undefined,
 ): NewWeight[] {
-  const parameters = findBaseParameters(graph, sites);
-  const byName = new Map(parameters.map((parameter) => [`${parameter.module}.${parameter.name}`, parameter]));
+  const byName = new Map<string, BaseParameter>();
   const changes = new Map<string, Tensor>();
-  for (const [name, { module }] of byName) {
-    const parameter = name.slice(module.length + 1);
+  for (const parameter of parameters) {
+    const { module, name, tied = [] } = parameter;
     const trained =
-      tensors.get(`${keyPrefix}${module}.${parameter}`) ??
-      tensors.get(`${keyPrefix}${module}.base_layer.${parameter}`);
-    if (trained !== undefined) changes.set(name, trained);
+      tensors.get(`${keyPrefix}${module}.${name}`) ?? tensors.get(`${keyPrefix}${module}.base_layer.${name}`);
+    for (const each of [parameter, ...tied]) {
+      byName.set(`${each.module}.${each.name}`, each);
+      if (trained !== undefined) changes.set(`${each.module}.${each.name}`, trained);
+    }
   }
   const rounded = new RequantizedWeights();
   for (const [site, outputs] of results) {

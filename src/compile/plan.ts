@@ -3,9 +3,10 @@ import { z } from "zod";
 import { bindAdapter, requireAdapter } from "../../passes/adapt.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { allSites, choosePlaces } from "../adapt/places.ts";
-import { basePath } from "../adapt/select.ts";
+import { basePath, isInsideSaved } from "../adapt/select.ts";
 import { isAllLinear, targetOptions } from "../adapt/targets.ts";
 import { type AnySite, findHead, findSites, type Site } from "../analysis/sites.ts";
+import { linkTied } from "../analysis/tied-sites.ts";
 import { isPositionTable } from "../analysis/token-streams.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -39,6 +40,8 @@ export interface TrainingPlan {
   readonly adapter: BoundAdapter;
   readonly sites: readonly AnySite[];
   readonly saved: readonly string[];
+  /** Output layers that have the weight of a table that is trained whole, by the path in `tiedTo`. */
+  readonly followers: readonly Site[];
 }
 
 const targeting = z.looseObject(targetOptions);
@@ -76,7 +79,16 @@ export function planTraining(model: Model, settings: CompileSettings): TrainingP
     adapter,
     sites: allSites(places),
     saved: targets.modules_to_save ?? [],
+    followers: followersOf(adapter, sites, targets.modules_to_save ?? []),
   };
+}
+
+function followersOf({ tied }: BoundAdapter, sites: readonly Site[], saved: readonly string[]): Site[] {
+  if (tied !== "both" || saved.length === 0) return [];
+  return linkTied(sites).filter(
+    ({ tiedTo, ...site }) =>
+      tiedTo !== undefined && [tiedTo, basePath(site)].some((path) => isInsideSaved(saved, path)),
+  );
 }
 
 /** Virtual tokens take positions from real ones. */

@@ -188,7 +188,7 @@ async function buildManifest(
       options: plan.adapter.options,
       sites: plan.sites.map((site) => ({ path: basePath(site), kind: site.kind })),
       saved: [...plan.saved],
-      peft: peftFacts(plan.adapter, plan.sites, state.tensors),
+      peft: peftFacts(plan.adapter, plan.sites, state.tensors, plan.followers),
       ...(use === undefined ? {} : { use }),
     },
     task: {

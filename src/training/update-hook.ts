@@ -33,7 +33,7 @@ export interface HookContext<O, K extends string, S extends string> extends Hook
 
 /** Tensors are `K`, states `S`. All of it is part of the graph of the update, and is skipped with an update that is skipped. */
 export interface UpdateHook<O, K extends string, S extends string = never> {
-  /** Trained tensors of a module that it works with, all of which every module has. */
+  /** Trained tensors of a module that it works with; modules that lack one are left alone. */
   readonly names: readonly K[];
   /** State, zero at the start, by name: the tensors that it accompanies, each element one of theirs. */
   readonly state: Readonly<Record<S, readonly K[]>>;
@@ -91,20 +91,16 @@ export class HookAt {
   /** For each module, its tensors in the order of the names. */
   private readonly part: FlatPart;
 
-  /** @throws InternalError where the vector does not hold what the hook names. */
   constructor(hook: BoundHook, slices: readonly FlatSlice[]) {
     this.hook = hook;
     const own = slices.filter(({ method }) => method === hook.method);
     const modules = [...new Set(own.map(({ module }) => module))];
-    const places = modules.flatMap((module) =>
-      hook.names.map((name) => {
-        const place = slices.findIndex(
-          (each) => own.includes(each) && each.module === module && each.name === name,
-        );
-        if (place < 0) throw new InternalError(`module "${module}" has no tensor ${name} of ${hook.method}`);
-        return place;
-      }),
-    );
+    const places = modules.flatMap((module) => {
+      const found = hook.names.map((name) =>
+        slices.findIndex((each) => own.includes(each) && each.module === module && each.name === name),
+      );
+      return found.includes(-1) ? [] : found;
+    });
     this.part = new FlatPart(new FlatLayout(slices), places);
   }
 
@@ -114,12 +110,14 @@ export class HookAt {
   }
 
   before(b: OpBuilder, flat: Value): Value {
+    if (this.isEmpty) return flat;
     const param = this.part.take(b, flat);
     const changed = this.hook.before({ ...this.views(b), param });
     return changed === param ? flat : this.part.put(b, flat, changed);
   }
 
   gradient(b: OpBuilder, flat: Value, state: Readonly<Record<string, Value>>): Value {
+    if (this.isEmpty) return flat;
     const grad = this.part.take(b, flat);
     const changed = this.hook.gradient({ ...this.views(b), grad, state });
     return changed === grad ? flat : this.part.put(b, flat, changed);
@@ -137,6 +135,7 @@ export class HookAt {
       readonly previous: Value;
     },
   ): { readonly param: Value; readonly state: Readonly<Record<string, Value>> } {
+    if (this.isEmpty) return { param, state };
     const given = {
       param: this.part.take(b, param),
       previous: () => this.part.take(b, previous),
@@ -149,6 +148,10 @@ export class HookAt {
       param: after.param === given.param ? param : this.part.put(b, param, after.param),
       state: after.state,
     };
+  }
+
+  private get isEmpty(): boolean {
+    return this.part.layout.slices.length === 0;
   }
 
   private views(b: OpBuilder): HookViews<string> {

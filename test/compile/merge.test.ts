@@ -187,6 +187,33 @@ describe("tied weights", () => {
     await checkParity(source, compiled, batch);
   });
 
+  it.each(["wte", "lm_head"])("are changed alike by ensure_weight_tying on %s", async (path) => {
+    const options = { target_modules: [path], r: 2, init_lora_weights: false, ensure_weight_tying: true };
+    const request: CompileRequest = { method: { name: "lora", options }, modulesToSave: [] };
+    const { source, compiled, batch } = await adapt(tied, request);
+    const merged = await checkParity(source, compiled, batch);
+    const weights = [...merged.graph.initializers].map(({ initializer }) => String(initializer?.bytes()));
+    expect(new Set(weights).size).toBe(1);
+  });
+
+  it("are one trained weight where ensure_weight_tying finds the table in modules_to_save", async () => {
+    const file = join(folder, "saved.onnx");
+    const text = tied
+      .replace('"wte.weight" =', 'float[2,2] "fc.weight" = {0.1, 0.2, 0.3, 0.4}, float[3,2] "wte.weight" =')
+      .replace("<float[3,2] float", "<float")
+      .replace(/e = Gather (.*)/, 'a = Gather $1\n    ["/fc/MatMul"] e = MatMul (a, "fc.weight")');
+    await writeModel(parseModel(text), file);
+    const source = readModel(file);
+    const options = { target_modules: ["fc"], modules_to_save: ["wte"], ensure_weight_tying: true, r: 1 };
+    const request: CompileRequest = { method: { name: "lora", options } };
+    const { state } = compileGraphs(source, request);
+    const table = inlineTensor("float32", [3, 2], new Uint8Array(Float32Array.of(3, 1, 4, 1, 5, 9).buffer));
+    const tensors = new Map([...state.tensors, ["base_model.model.wte.weight", table]]);
+    const compiled = compileGraphs(source, request, { adapter: { file, tensors } });
+    const batch = randomBatch(compiled.graphs.eval.graph, { batch: 2, seq: 3, seed: 1 });
+    await checkParity(source, compiled, batch);
+  });
+
   it("of one module that is called twice are one", async () => {
     const twice = `f (float[n,2] x) => (float[n,2] logits) <float[2,2] w = {0.1, 0.2, 0.3, 0.4}> {
       ["/fc/MatMul"] a = MatMul (x, w)

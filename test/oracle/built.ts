@@ -135,6 +135,8 @@ const built: ReadonlySet<string> = new Set([
   "lora-bdlora",
   "lora-alora",
   "lora-tied-embedding",
+  "lora-tied-both",
+  "lora-tied-save",
   "lora-grouped",
   "c3a-zero",
   "c3a-as-lora",

@@ -186,6 +186,13 @@ export const options = z
         "weights to adapt by the ends of their own names, such as down_proj.weight; those of linear modules only. An empty " +
           "list of target_modules adapts these alone",
       ),
+    ensure_weight_tying: z
+      .boolean()
+      .default(false)
+      .describe(
+        "adapt an output layer that has the weight of an adapted table with it, by the same factors; of a table in " +
+          "modules_to_save it has the trained weight",
+      ),
     lora_bias: z.boolean().default(false).describe("give B a trainable bias"),
     ...targetOptions,
   })

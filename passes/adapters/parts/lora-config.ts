@@ -1,7 +1,6 @@
 /** Fields of PEFT's LoraConfig that nothing here is built for, with PEFT's defaults. */
 export const absentOfLora: Readonly<Record<string, unknown>> = {
   arrow_config: null,
-  ensure_weight_tying: false,
   fan_in_fan_out: false,
   layer_replication: null,
   megatron_config: null,
@@ -13,6 +12,7 @@ export const inheritedFromLora: Readonly<Record<string, unknown>> = {
   ...absentOfLora,
   alora_invocation_tokens: null,
   corda_config: null,
+  ensure_weight_tying: false,
   eva_config: null,
   kasa_config: null,
   loftq_config: {},

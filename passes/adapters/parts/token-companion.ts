@@ -20,7 +20,7 @@ const companion = defineAdapter({
   options: z.strictObject({ token_indices: tokenIds, target_modules: names.nullable() }),
   peftConfig: {},
   sites: ["embedding", "linear"],
-  tied: true,
+  tied: () => "outputs",
   accepts: (site, o) => acceptsTokens(site, o.token_indices),
   identityAtStart: () => true,
   parameters: (site, o) => ({ delta: tokensSpec(site, o.token_indices, "token_adapter.") }),
