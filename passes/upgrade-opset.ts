@@ -3,7 +3,7 @@ import { z } from "zod";
 import { passErrors } from "../src/diagnostics/pass.ts";
 import type { Model } from "../src/ir/model.ts";
 import { isStandard } from "../src/ops/traits.ts";
-import { baseOpset, newestOpset } from "../src/ops/versions.ts";
+import { baseOpset, knownOpset, newestOpset } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
 import { limitImport, lowerFunction, lowerGraph } from "../src/rewrite/lower.ts";
 import { raiseImport, upgradeFunction, upgradeGraph } from "../src/rewrite/upgrade.ts";
@@ -41,6 +41,7 @@ export default definePass({
       changed = true;
     }
     const from = importedOpset(model);
+    if (Number.isFinite(from) && from > knownOpset) throw passErrors.E_NEW_OPSET(from, knownOpset);
     if (Number.isFinite(from) && from > newestOpset) {
       stat("lowered", lowerGraph(model.graph, from, newestOpset));
       limitImport(model, newestOpset);

@@ -64,6 +64,12 @@ export const passErrors = defineDiagnostics({
     got: String(opset),
     next: "export the model again with a newer opset",
   }),
+  E_NEW_OPSET: (opset: number, known: number) => ({
+    message: `the model imports ai.onnx ${opset}, which is newer than what is known of its operators`,
+    expected: `opset ${known} or older`,
+    got: String(opset),
+    next: "export the model again with an older opset",
+  }),
   E_RECURSIVE_FUNCTION: (chain: readonly string[]) => ({
     message: `function "${chain.at(-1)}" calls itself`,
     place: chain.join(" -> "),

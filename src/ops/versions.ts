@@ -7,6 +7,9 @@ export const baseOpset = 20;
 /** The newest opset of ai.onnx that ONNX Runtime 1.30 loads, and so the newest that is emitted. */
 export const newestOpset = 26;
 
+/** The newest opset of ai.onnx whose operators the records know; what a newer one changed is not known. */
+export const knownOpset = 28;
+
 /** The version of an operator's schema that a model of this opset means; undefined where it has none yet. */
 export function versionAt(versions: readonly number[], opset: number): number | undefined {
   return versions.findLast((version) => version <= opset);

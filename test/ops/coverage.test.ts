@@ -25,7 +25,7 @@ function qualifiedName({ domain, name }: OperatorFacts): string {
   return domain === "" ? name : `${domain}.${name}`;
 }
 
-test.each(named)("%s has a record with the versions of its schema", (name, { domain, ...facts }) => {
+test.each(named)("%s has a record with the versions of its schema", (_, { domain, ...facts }) => {
   const op = lookupOp(domain, facts.name);
   expect(op?.versions).toEqual(facts.versions.map(({ since }) => since));
 });

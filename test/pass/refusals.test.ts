@@ -25,6 +25,11 @@ describe("upgrade-opset", () => {
     expect(run).toThrow(expect.objectContaining({ code: "E_OLD_OPSET" }));
   });
 
+  it("refuses opsets above those that are known", () => {
+    const run = attempt("upgrade-opset", 29, "f (float[2] x) => (float[2] y) { y = Exp (x) }");
+    expect(run).toThrow(expect.objectContaining({ code: "E_NEW_OPSET" }));
+  });
+
   it("refuses targets that the runtime does not load", () => {
     const run = attempt("upgrade-opset{to=27}", 17, "f (float[2] x) => (float[2] y) { y = Exp (x) }");
     expect(run).toThrow(expect.objectContaining({ code: "E_BAD_OPTION" }));

@@ -40,7 +40,7 @@ export const Attention = defineOp({
   gradient: {
     kind: "expand",
     rule: ({ node, in: operands, attrs, b }) => {
-      const results = attend(b, node, operands, attrs);
+      const results = attend(b, operands, attrs);
       return node.outputs.map((output, index) => (output === null ? null : (results[index] ?? null)));
     },
   },

@@ -78,7 +78,7 @@ export const Conv = defineOp({
     }));
     return {
       x: () => stateShape(padding().cutOff(convInputGradient(b, padding().x, w, grad.y, plan())), x),
-      w: () => convWeightGradient(b, node, { big: padding().x, small: grad.y, w }, plan()),
+      w: () => convWeightGradient(b, { big: padding().x, small: grad.y, w }, plan()),
       bias: () => convBiasGradient(b, grad.y),
     };
   },
@@ -123,7 +123,7 @@ export const ConvTranspose = defineOp({
     }));
     return {
       x: () => stateShape(forwardConvolution(b, grad.y, w, plan()), x),
-      w: () => convWeightGradient(b, node, { big: grad.y, small: x, w }, plan()),
+      w: () => convWeightGradient(b, { big: grad.y, small: x, w }, plan()),
       bias: () => convBiasGradient(b, grad.y),
     };
   },

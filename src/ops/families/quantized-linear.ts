@@ -115,7 +115,7 @@ export const ConvInteger = defineOp({
     },
     w: () => {
       const { padded, plan } = planConvolution(b, node, dequantize(b, x, { zero: xZero }), w, attrs);
-      return convWeightGradient(b, node, { big: padded, small: grad.y, w }, plan);
+      return convWeightGradient(b, { big: padded, small: grad.y, w }, plan);
     },
   }),
   quantized: { reads: ["x", "w"], makes: ["y"] },

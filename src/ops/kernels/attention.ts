@@ -1,7 +1,6 @@
 /** Scaled dot product attention written with standard operators. */
 import { dimsEqual } from "../../ir/dim.ts";
 import { dtypeFromCode } from "../../ir/dtype.ts";
-import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { dimOf, dtypeOf, rankOf } from "../facts.ts";
@@ -39,14 +38,9 @@ export interface AttentionOptions {
   readonly softmax_precision: number;
 }
 
-/**
- * Result, keys and values with the past, and the scores at the asked stage.
- *
- * @throws DiagnosticError E_UNKNOWN_SIZE where grouped heads of four axes are not counted.
- */
+/** Result, keys and values with the past, and the scores at the asked stage. */
 export function attend(
   b: OpBuilder,
-  node: Node,
   operands: AttentionOperands,
   options: AttentionOptions,
 ): [Value, Value, Value, Value] {

@@ -1,8 +1,6 @@
 /** Gradients of convolutions by the convolutions that every provider has. */
 import { InternalError } from "../../diagnostics/define.ts";
-import { operatorErrors } from "../../diagnostics/operator.ts";
 import { addDims, type Dim, mulDims, subDims, unknownDim } from "../../ir/dim.ts";
-import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { rankOf, shapeOf } from "../facts.ts";
@@ -91,7 +89,6 @@ export function convInputGradient(
  */
 export function convWeightGradient(
   b: OpBuilder,
-  node: Node,
   { big, small, w }: { readonly big: Value; readonly small: Value; readonly w: Value },
   { axes, groups }: ConvPlan,
 ): Value {
