@@ -8,14 +8,7 @@ import type { Site, SiteParameter } from "./sites.ts";
  * MultiheadAttention calls the product, which multiplies by matrices of its own and may hold three modules in one.
  */
 export function tellApart(sites: readonly Site[]): Site[] {
-  const groups = new Map<string, Site[][]>();
-  for (const site of sites) {
-    const modules = groups.get(site.path) ?? [];
-    const known = modules.find(([first]) => first !== undefined && isSameModule(first, site));
-    if (known === undefined) modules.push([site]);
-    else known.push(site);
-    groups.set(site.path, modules);
-  }
+  const groups = groupByModule(sites);
   const taken = new Set(groups.keys());
   const paths = new Map<Site, string>();
   for (const [path, modules] of groups) {
@@ -30,6 +23,38 @@ export function tellApart(sites: readonly Site[]): Site[] {
     });
   }
   return sites.map((site) => ({ ...site, path: paths.get(site) ?? site.path }));
+}
+
+/** The calls of each module, in execution order, by path. */
+function groupByModule(sites: readonly Site[]): Map<string, Site[][]> {
+  const paths = new Set(sites.map(({ path }) => path));
+  const groups = new Map<string, Site[][]>();
+  for (const site of sites) {
+    const first = firstCall(site, sites, paths);
+    const modules = groups.get(first) ?? [];
+    const known = modules.find(([other]) => other !== undefined && isSameModule(other, site));
+    if (known === undefined) modules.push([site]);
+    else known.push(site);
+    groups.set(first, modules);
+  }
+  return groups;
+}
+
+/** The tracing exporter puts a number behind the name of a module that is called again: `out_proj_1`. Its path without. */
+function firstCall(site: Site, sites: readonly Site[], paths: ReadonlySet<string>): string {
+  const segments = site.path.split(".");
+  const options = segments.reduce<string[]>(
+    (begun, segment) => {
+      const plain = segment.replace(/_\d+$/, "");
+      const names = plain === segment ? [segment] : [plain, segment];
+      return begun.flatMap((path) => names.map((name) => (path === "" ? name : `${path}.${name}`)));
+    },
+    [""],
+  );
+  const other = options
+    .slice(0, -1)
+    .find((path) => paths.has(path) && sites.some((each) => each.path === path && isSameModule(each, site)));
+  return other ?? site.path;
 }
 
 /** A path that no other module has; takes it. */

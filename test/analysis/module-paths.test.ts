@@ -223,6 +223,29 @@ describe("products of one module with weights of its own", () => {
   });
 });
 
+describe("numbers that the tracing exporter puts behind names", () => {
+  const text = (second: string): string => `f (float[n,2] x) => (float[n,2] y) <
+    float[2,2] "onnx::MatMul_1" = {1, 2, 3, 4}, float[2,2] "onnx::MatMul_2" = {5, 6, 7, 8},
+    float[2,2] "cell.weight_hh" = {1, 2, 3, 5}, float[2,2] "cell.weight_ih" = {1, 2, 3, 6}
+  > {
+    ["/block/fc/MatMul"] a = MatMul (x, "onnx::MatMul_1")
+    ["/block/fc_1/MatMul"] b = MatMul (a, ${second})
+    ["/cell/Gemm"] c = Gemm <transB = 1> (b, "cell.weight_hh")
+    ["/cell/Gemm_1"] d = Gemm <transB = 1> (c, "cell.weight_ih")
+    ["/cell_1/Gemm"] e = Gemm <transB = 1> (d, "cell.weight_hh")
+    ["/cell_1/Gemm_1"] y = Gemm <transB = 1> (e, "cell.weight_ih")
+  }`;
+  const cells = ["cell.weight_hh", "cell.weight_ih", "cell.weight_hh#1", "cell.weight_ih#1"];
+
+  it("count calls of one module", () => {
+    expect(pathsOf(text('"onnx::MatMul_1"'))).toEqual(["block.fc", "block.fc#1", ...cells]);
+  });
+
+  it("are part of the name where the weight is another", () => {
+    expect(pathsOf(text('"onnx::MatMul_2"'))).toEqual(["block.fc", "block.fc_1", ...cells]);
+  });
+});
+
 describe("names of the dynamo exporter", () => {
   const scoped = (scopes: string, weight: string): string => `f (float[n,2] x) => (float[n,2] y) <
     float[2,2] ${weight} = {1, 2, 3, 4}
