@@ -1,6 +1,5 @@
 /** Memory of a training step: what the weights take, and what each phase adds, from a replay of the runtime's requests. */
 import type { Graph } from "../ir/graph.ts";
-import type { Node } from "../ir/node.ts";
 import { allPhasesOf, type Phase, phases } from "../ir/phase.ts";
 import type { Value } from "../ir/value.ts";
 import { opOf } from "../ops/registry.ts";
@@ -33,12 +32,15 @@ export interface PhaseUse {
   readonly peak: number;
 }
 
-/** @param graph one whose axes have sizes. */
-export function footprint(graph: Graph, order?: readonly Node[]): Footprint {
-  const use = memoryUse(graph, order);
+/**
+ * @param graph one whose axes have sizes.
+ * @param packs whether the runtime copies weights into the layout of its kernels.
+ */
+export function footprint(graph: Graph, packs = true): Footprint {
+  const use = memoryUse(graph);
   const marks = allPhasesOf(graph);
   const phaseAt = use.moments.map(({ node }) => marks.get(node) ?? "forward");
-  const weights = weightBytes(graph);
+  const weights = weightBytes(graph, packs);
   return {
     weights,
     use,
@@ -54,12 +56,13 @@ function phaseUse(phase: Phase, use: MemoryUse, phaseAt: readonly Phase[]): Phas
   return [{ phase, nodes: moments.length, peak: Math.max(...moments.map(({ live }) => live)) }];
 }
 
-function weightBytes(graph: Graph): Footprint["weights"] {
+/** Bytes of the graph's constants, as a session that packs or does not pack holds them. */
+export function weightBytes(graph: Graph, packs: boolean): Footprint["weights"] {
   let [inFile, packed, mapped] = [0, 0, 0];
   for (const value of graph.initializers) {
     const bytes = value.initializer?.byteLength ?? 0;
     inFile += bytes;
-    const uses = readersOf(value);
+    const uses = readersOf(value, packs);
     packed += bytes * uses.filter((use) => use === "packed").length;
     const read = uses.reduce<number>((sum, use) => sum + (use === "packed" ? 0 : use), 0);
     if (value.initializer?.source.kind === "file") mapped += Math.min(bytes, read);
@@ -68,12 +71,12 @@ function weightBytes(graph: Graph): Footprint["weights"] {
 }
 
 /** How each reader takes a constant: from a packed copy, or by so many bytes of where it lies. */
-function readersOf(value: Value): ("packed" | number)[] {
+function readersOf(value: Value, packs: boolean): ("packed" | number)[] {
   return [...value.uses].flatMap<"packed" | number>((use) => {
     if (use.kind === "output") return [];
     const cost = opOf(use.node)?.cost;
     const bytes = value.initializer?.byteLength ?? 0;
-    if (cost?.packs === use.index && value.initializer?.dims.length === 2) return ["packed"];
+    if (packs && cost?.packs === use.index && value.initializer?.dims.length === 2) return ["packed"];
     if (cost?.rows !== use.index) return [bytes];
     const width = bytes / Math.max(1, value.initializer?.dims[0] ?? 1);
     const rows = (bytesOf(use.node.output(0)) ?? 0) / Math.max(1, width);

@@ -135,6 +135,8 @@ export const manifestSchema = z.strictObject({
   }),
   precision: z.enum(["fp32", "fp16", "bf16"]),
   provider: z.enum(["cpu", "cuda", "webgpu", "wasm"]),
+  /** Whether the runtime may copy weights into the layout of its kernels when it opens a graph. */
+  prepack: z.boolean().default(true),
   trainable: z.int().nonnegative(),
   parameters: z.int().nonnegative(),
   seed: z.int(),

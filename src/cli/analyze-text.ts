@@ -27,7 +27,10 @@ export function memoryText(terminal: Terminal, title: string, found: Footprint):
   const { width, style } = { width: terminal.width(), style: terminal.style };
   const pairs: [string, string][] = [
     ["weights", `${bytes(weights.inFile)} in the file`],
-    ["packed copies", `${bytes(weights.packed)}, made when the graph is opened`],
+    [
+      "packed copies",
+      `${bytes(weights.packed)}${weights.packed === 0 ? "" : ", made when the graph is opened"}`,
+    ],
     ["values", `${bytes(use.peak)} at the peak`],
     ["arena", `${bytes(use.taken)} with padding and gaps`],
     ["mapped", `${bytes(weights.mapped)} of weights that steps read where they lie`],

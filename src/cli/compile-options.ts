@@ -37,6 +37,7 @@ export interface CompileOptions {
   readonly disable?: readonly OptimizationName[];
   readonly portable?: boolean;
   readonly recompute?: string;
+  readonly prepack?: string;
   readonly memory?: number;
   /** Sizes that `memory` is meant for. */
   readonly batch?: number;
@@ -103,6 +104,13 @@ export function addCompileOptions(command: Command): Command {
       ),
     )
     .option("--memory <bytes>", "what a step may add to the weights, as in 500MB or 1GB", byteCount)
+    .addOption(
+      choiceOption(
+        "--prepack <what>",
+        "weights copied into the layout of kernels: all, none (slower by some per cent, and smaller), or auto",
+        ["auto", "all", "none"],
+      ),
+    )
     .option("--portable", "standard operators only, whatever the provider has besides");
 }
 

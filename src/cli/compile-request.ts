@@ -95,6 +95,7 @@ export function makeRequest(choice: Choice, options: CompileOptions, model: Mode
       "disable",
       "portable",
       "recompute",
+      "prepack",
     ]),
   };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

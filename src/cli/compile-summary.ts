@@ -31,6 +31,7 @@ export function summaryDocument({ output, manifest, compiled, files, times }: Co
     optimizer,
     precision,
     provider,
+    prepack: compiled.prepack,
     trainable,
     parameters,
     files,
@@ -57,6 +58,7 @@ export function showSummary(summary: CompileSummary, terminal: Terminal): string
     ["trainable", `${count(trainable)} of ${count(parameters)} parameters, ${share.toPrecision(3)} %`],
     ["optimizer", optimizerText(optimizer)],
     ["runs on", `${manifest.provider}, ${manifest.precision}`],
+    ["weights", compiled.prepack.reason],
     ["files", files.map(({ name, bytes: size }) => `${name} ${bytes(size)}`).join(", ")],
     [
       "time",

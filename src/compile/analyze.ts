@@ -21,6 +21,8 @@ export interface Subject {
   readonly method: string;
   /** Elements of all weights of the source model. */
   readonly parameters: number;
+  /** Whether the runtime copies weights into the layout of its kernels. */
+  readonly prepack: boolean;
 }
 
 /** Whether a path names an artifact, as opposed to a model. */
@@ -37,11 +39,11 @@ export function openSubject(folder: string): Subject {
     folder: artifact.weightsFolder,
     followLinks: manifest.source.weights === "link",
   });
-  return { train, method: manifest.method.name, parameters: manifest.parameters };
+  return { train, method: manifest.method.name, parameters: manifest.parameters, prepack: manifest.prepack };
 }
 
-export function subjectOf({ graphs, plan, parameters }: Compiled): Subject {
-  return { train: graphs.train, method: plan.adapter.name, parameters };
+export function subjectOf({ graphs, plan, parameters, prepack }: Compiled): Subject {
+  return { train: graphs.train, method: plan.adapter.name, parameters, prepack: prepack.packs };
 }
 
 /** Trained tensors and what they take. */
@@ -79,7 +81,7 @@ export function flopTable(subject: Subject, sizes: AxisSizes): FlopTable {
 }
 
 export function memoryTable(subject: Subject, sizes: AxisSizes): Footprint {
-  return footprint(bound(subject, sizes).graph);
+  return footprint(bound(subject, sizes).graph, subject.prepack);
 }
 
 function bound({ train }: Subject, sizes: AxisSizes): Model {

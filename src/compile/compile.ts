@@ -16,6 +16,7 @@ import { finishGraph } from "./finish.ts";
 import { forwardOptimizations } from "./optimizations.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
+import { choosePrepack, type PrepackChoice } from "./prepack.ts";
 import { preparePipeline } from "./prepare.ts";
 import { type CompileRequest, type CompileSettings, compileSchema } from "./request.ts";
 import { startFrom } from "./start-from.ts";
@@ -37,6 +38,7 @@ export interface Compiled {
   readonly sourceOpset: number;
   /** Hash of the source model without the bytes of its weights. */
   readonly structure: string;
+  readonly prepack: PrepackChoice;
   /** What the user should be told: choices that were made for them. */
   readonly remarks: readonly string[];
 }
@@ -164,6 +166,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     parameters: countParameters(model),
     sourceOpset: model.opset,
     structure: structureHash(model),
+    prepack: choosePrepack(training.graph, settings.prepack),
     remarks,
   };
 }

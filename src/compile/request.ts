@@ -57,6 +57,8 @@ export const compileSchema = z.strictObject({
       seq: z.int().min(1).default(128),
     })
     .optional(),
+  /** Whether the runtime copies weights of products into the layout of its kernels; `auto` where the copies are small. */
+  prepack: z.enum(["auto", "all", "none"]).default("auto"),
   hash: z.enum(["sampled", "full"]).default("sampled"),
   seed: z.int().default(0),
   /** `modules_to_save` as the task asks for it, unless set here or in the method's options; empty for none. */

@@ -208,6 +208,7 @@ async function buildManifest(
     },
     precision: settings.precision,
     provider: settings.provider,
+    prepack: compiled.prepack.packs,
     trainable,
     parameters: compiled.parameters,
     seed: settings.seed,

@@ -79,7 +79,7 @@ export function fitBudget(model: Model, budget: number, sizes: AxisSizes): Predi
     const copy = cloneModel(model);
     applyChoice(copy, choice);
     const extra = choice.reduce((sum, extent, i) => sum + (options[i]?.of(extent).cost ?? 0), 0);
-    return { choice, growth: footprint(bound(copy, sizes).graph).growth, time: 1 + extra / stepCost };
+    return { choice, growth: footprint(bound(copy, sizes).graph).use.taken, time: 1 + extra / stepCost };
   };
   const none = predict(options.map(() => undefined));
   if (none.growth <= budget) return none;

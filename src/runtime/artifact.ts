@@ -66,6 +66,7 @@ export class Artifact {
       threads,
       provider: provider ?? compiled,
       weightsFolder: this.weightsFolder,
+      prepack: this.manifest.prepack,
       ...(profile === undefined ? {} : { profile: `${profile}-${name}` }),
       ...(optimization === undefined ? {} : { optimization }),
     });

@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly provider?: RuntimeProvider;
   /** Absolute folder of the files that the graph's external data names. */
   readonly weightsFolder?: string | undefined;
+  /** `false` keeps weights where they lie, mapped from their file, instead of a copy for each use in the layout of kernels. */
+  readonly prepack?: boolean;
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
   /** Prefix of the file that the runtime's profiler writes. */
   readonly profile?: string;
@@ -116,6 +118,7 @@ function create(
   options: SessionOptions,
 ): ReturnType<RuntimeModule["InferenceSession"]["create"]> {
   const { threads, provider = "cpu", weightsFolder, optimization = "all", profile, config = {} } = options;
+  const { prepack = true } = options;
   const settings = {
     logSeverityLevel: 3 as const,
     graphOptimizationLevel: optimization,
@@ -132,6 +135,7 @@ function create(
       session: {
         // Where it makes one node of a product and the DequantizeLinear before it, it would also quantise the data.
         qdq_matmulnbits_accuracy_level: "1",
+        ...(prepack ? {} : { disable_prepacking: "1" }),
         ...(weightsFolder === undefined
           ? {}
           : { model_external_initializers_file_folder_path: weightsFolder }),

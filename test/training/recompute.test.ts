@@ -70,11 +70,11 @@ describe("recomputation", () => {
 
   it("computes no more again than a budget asks for, and fits into it", () => {
     const growth = (request: CompileRequest): number =>
-      memoryTable(subjectOf(compile(llama, request)), sizes).growth;
+      memoryTable(subjectOf(compile(llama, request)), sizes).use.taken;
     const [most, least] = [growth({}), growth({ recompute: "all" })];
     const bytes = Math.round((most + least) / 2);
     const some = compile(llama, { memory: { bytes, ...sizes } });
-    expect(memoryTable(subjectOf(some), sizes).growth).toBeLessThanOrEqual(bytes);
+    expect(memoryTable(subjectOf(some), sizes).use.taken).toBeLessThanOrEqual(bytes);
     const [, done, all] = /recompute (\d+) of (\d+) blocks/.exec(some.remarks.join("\n")) ?? [];
     expect(Number(done)).toBeGreaterThan(0);
     expect(Number(done)).toBeLessThan(Number(all));
