@@ -7,6 +7,7 @@ import { inferModel } from "../src/ops/infer.ts";
 import { opOf } from "../src/ops/registry.ts";
 import { baseOpset, isCurrent } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
+import { judgeContradictions } from "../src/rewrite/contradictions.ts";
 
 export default definePass({
   name: "infer-shapes",
@@ -26,7 +27,7 @@ export default definePass({
       );
       break;
     }
-    inferModel(model);
+    inferModel(model, judgeContradictions(model.graph, remark));
     let refined = 0;
     for (const [value, text] of before) {
       if (typeText(value) !== text) refined += 1;

@@ -5,6 +5,7 @@ import type { Model } from "../src/ir/model.ts";
 import { isStandard } from "../src/ops/traits.ts";
 import { baseOpset, knownOpset, newestOpset } from "../src/ops/versions.ts";
 import { definePass } from "../src/pass/define.ts";
+import { judgeContradictions } from "../src/rewrite/contradictions.ts";
 import { limitImport, lowerFunction, lowerGraph } from "../src/rewrite/lower.ts";
 import { raiseImport, upgradeFunction, upgradeGraph } from "../src/rewrite/upgrade.ts";
 
@@ -26,7 +27,7 @@ export default definePass({
     constants:
       "defaults of inputs that became constants, since before IR version 4 no one could override them",
   },
-  run: (model, { options: { to }, stat }) => {
+  run: (model, { options: { to }, stat, remark }) => {
     const constants = model.irVersion < 4 ? settleDefaults(model) : 0;
     stat("constants", constants);
     let changed = constants > 0;
@@ -48,7 +49,10 @@ export default definePass({
       return true;
     }
     if (from < to) {
-      stat("upgraded", upgradeGraph(model.graph, checked(from), to));
+      stat(
+        "upgraded",
+        upgradeGraph(model.graph, checked(from), to, judgeContradictions(model.graph, remark)),
+      );
       changed = true;
     }
     if (changed) raiseImport(model, Math.max(Number.isFinite(from) ? from : to, to));

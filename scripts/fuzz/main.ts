@@ -2,10 +2,11 @@
  * Fuzzes the compiler: damaged copies of real files and random programs must give a model or a diagnostic, soon, within
  * bounded memory.
  *
- *   npm run fuzz -- [--minutes 1] [--seed 0] [--edges STEP] [--out FOLDER] [FILE.onnx ...]
+ *   npm run fuzz -- [--minutes 1] [--seed 0] [--edges STEP | --verbs] [--out FOLDER] [FILE.onnx ...]
  *
  * Odd seeds damage one file after the other, even ones are random programs. With --edges, every STEP-th number of each file is set to
- * its edges instead, from that of the seed on. With --out, what found something is written to the folder.
+ * its edges instead, from that of the seed on; with --verbs a verb runs on a damaged file of an artifact or adapter. With --out, models that
+ * found something are written to the folder.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
     minutes: { type: "string", default: "1" },
     seed: { type: "string", default: "0" },
     edges: { type: "string" },
+    verbs: { type: "boolean", default: false },
     out: { type: "string" },
   },
 });
@@ -41,7 +43,8 @@ let peak: number | undefined;
 let worker = await startWorker();
 let seed = Number(values.seed);
 const firstSeed = seed;
-if (values.edges === undefined) await tryDamaged();
+if (values.verbs) for (; Date.now() < end; seed++) await tryOne({ seed, verb: true });
+else if (values.edges === undefined) await tryDamaged();
 else await tryEdges(Number(values.edges));
 worker.kill();
 report();
@@ -138,7 +141,7 @@ function note(trial: Trial, stage: string, text: string): void {
     return;
   }
   found.set(key, { count: 1, trial, stage, text });
-  console.error(`${trial.file ?? "a random program"}, seed ${trial.seed}, ${stage}: ${first} ${place}`);
+  console.error(`${originOf(trial)}, seed ${trial.seed}, ${stage}: ${first} ${place}`);
 }
 
 function report(): void {
@@ -151,12 +154,16 @@ function report(): void {
   const all = [...found.values()].sort((a, b) => b.count - a.count);
   all.forEach(({ count, trial, stage, text }, index) => {
     const name = `${String(index).padStart(3, "0")}.onnx`;
-    const origin = trial.file ?? "a random program";
+    const origin = originOf(trial);
     console.log(`\n${name} x ${count}: ${origin}, seed ${trial.seed}, ${stage}`);
     console.log(text.split("\n").slice(0, 8).join("\n"));
-    if (out !== undefined) writeFileSync(join(out, name), bytesOf(trial) ?? "");
+    if (out !== undefined && trial.verb !== true) writeFileSync(join(out, name), bytesOf(trial) ?? "");
   });
   if (found.size > 0) process.exitCode = 1;
+}
+
+function originOf({ file, verb }: Trial): string {
+  return verb === true ? "a verb" : (file ?? "a random program");
 }
 
 function fixtures(folder: string): string[] {

@@ -11,6 +11,8 @@ export interface Trial {
   readonly seed: number;
   /** Whether the damage is one number set to an edge. */
   readonly edge?: boolean;
+  /** Whether a file beside the model is damaged, and a verb run. */
+  readonly verb?: boolean;
 }
 
 /** The bytes of a trial; the same each time. Undefined where the file has no more edits. */

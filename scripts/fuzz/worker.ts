@@ -69,7 +69,12 @@ function describe(error: unknown): string {
   return error.cause === undefined ? `${error.message}\n${error.stack}` : describe(error.cause);
 }
 
-function* outcomes(trial: Trial): Generator<Outcome, number> {
+async function* outcomes(trial: Trial): AsyncGenerator<Outcome, number> {
+  if (trial.verb === true) {
+    verbs ??= await import("./verbs.ts");
+    yield await verbs.tryVerb(trial.seed);
+    return 1;
+  }
   const bytes = bytesOf(trial);
   if (bytes === undefined) return 0;
   let model: Model | undefined;
@@ -86,11 +91,14 @@ function* outcomes(trial: Trial): Generator<Outcome, number> {
   return bytes.length;
 }
 
+/** Loads all verbs and makes an artifact, for which other trials need not wait. */
+let verbs: typeof import("./verbs.ts") | undefined;
+
 process.send?.({ stage: "ready" } satisfies Ready);
-process.on("message", (trial: Trial) => {
+process.on("message", async (trial: Trial) => {
   const all = outcomes(trial);
   for (;;) {
-    const { done, value } = all.next();
+    const { done, value } = await all.next();
     if (done === true) {
       const ending: Ending = {
         stage: "end",

@@ -53,7 +53,10 @@ export function gradientCommand(terminal: Terminal): Command {
     .option("--results <file>", "where to write what became of the jobs")
     .addOption(followLinksOption());
   return addInstrumentation(command).action(async (model: string | undefined, options: GradientOptions) => {
-    const watch = instrumentationOf(options, (text) => terminal.note(text));
+    const watch: Instrumentation = {
+      ...instrumentationOf(options, (text) => terminal.note(text)),
+      onRemark: (pass, message) => terminal.note(`${pass}: ${message}`),
+    };
     if (options.jobs !== undefined) return runJobs(options.jobs, model, options, watch, terminal);
     const { output } = options;
     if (model === undefined) throw usage("which model? give its path, or --jobs FILE");

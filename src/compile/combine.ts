@@ -71,7 +71,8 @@ export function combineAdapters(
   const other = inputs.find(({ method }) => method !== first.method);
   if (other !== undefined)
     throw peftErrors.E_COMBINE_METHODS_DIFFER(other.folder, other.method, first.method);
-  const { combination } = requireAdapter(first.method);
+  const { combination, options: schema } = requireAdapter(first.method);
+  for (const input of inputs) resolveOptions(input.folder, schema, input.options);
   if (combination === undefined) {
     const known = adapters.filter((each) => each.combination !== undefined).map(({ name }) => name);
     throw peftErrors.E_COMBINE_METHOD(first.folder, first.method, known);

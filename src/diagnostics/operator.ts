@@ -38,6 +38,13 @@ export const operatorErrors = defineDiagnostics({
     got: shapes.join(" and "),
     next: "correct the operands in the model, or the shapes of what they are given",
   }),
+  E_DECLARED_TYPE: (node: OperatorNode, output: string, declared: string, found: string) => ({
+    message: `the model declares its output "${output}" as another type than ${describe(node)} makes`,
+    place: `output "${output}"`,
+    expected: `${found}, which follows from the operands and attributes`,
+    got: declared,
+    next: "correct the declared type of the output, or what the node is given",
+  }),
   E_IMPOSSIBLE_SIZE: (node: OperatorNode, got: string) => ({
     message: `${describe(node)} would make a tensor of an impossible size`,
     place: describe(node),

@@ -12,22 +12,25 @@ import type { Inferred } from "./record.ts";
 import { opOf } from "./registry.ts";
 import { isCurrent } from "./versions.ts";
 
+/** Told of a result whose known type contradicts the one that was found, which takes its place. */
+export type OnContradiction = (value: Value, found: ValueType, known: ValueType) => void;
+
 /** Infers the types of every value of a model's main graph, bodies included. */
-export function inferModel(model: Model): void {
-  inferGraph(model.graph, model.opset);
+export function inferModel(model: Model, onContradiction?: OnContradiction): void {
+  inferGraph(model.graph, model.opset, onContradiction);
 }
 
 /** Infers types in node order; inputs and captured values must have theirs. */
-export function inferGraph(graph: Graph, opset: number): void {
+export function inferGraph(graph: Graph, opset: number, onContradiction?: OnContradiction): void {
   for (const value of graph.initializers) setConstantFacts(value);
-  for (const node of graph.nodes()) inferNode(node, opset);
+  for (const node of graph.nodes()) inferNode(node, opset, onContradiction);
 }
 
 /**
  * Infers the results of one node. An operator without a record, or one whose meaning in this opset is older than what the
  * record's rules speak, leaves its results as they are.
  */
-export function inferNode(node: Node, opset: number): void {
+export function inferNode(node: Node, opset: number, onContradiction?: OnContradiction): void {
   const op = opOf(node);
   if (op === undefined || !isCurrent(op, opset)) return;
   checkOperands(node, op);
@@ -35,7 +38,10 @@ export function inferNode(node: Node, opset: number): void {
   node.outputs.forEach((output, index) => {
     const inferred = results[index];
     if (output === null || inferred === undefined) return;
-    checkSizes(node, "type" in inferred ? inferred.type : inferred);
+    const found = "type" in inferred ? inferred.type : inferred;
+    checkSizes(node, found);
+    if (output.type !== undefined && contradict(found, output.type))
+      onContradiction?.(output, found, output.type);
     apply(output, inferred);
   });
 }
@@ -56,11 +62,16 @@ function apply(value: Value, inferred: NonNullable<Inferred>): void {
   value.content = content;
 }
 
+/** Whether both cannot be true. */
+function contradict(found: ValueType, known: ValueType): boolean {
+  if (found.kind !== "tensor" || known.kind !== "tensor") return found.kind !== known.kind;
+  if (found.dtype !== known.dtype) return true;
+  return found.shape !== undefined && known.shape !== undefined && shapesConflict(found.shape, known.shape);
+}
+
 /** What the rule found, completed by what was known before where the two agree. */
 function joinTypes(found: ValueType, known: ValueType | undefined): ValueType {
-  if (found.kind !== "tensor" || known?.kind !== "tensor" || found.dtype !== known.dtype) return found;
-  if (found.shape !== undefined && known.shape !== undefined && shapesConflict(found.shape, known.shape))
-    return found;
+  if (found.kind !== "tensor" || known?.kind !== "tensor" || contradict(found, known)) return found;
   const joined: TensorType = tensorType(found.dtype, refineShape(found.shape, known.shape));
   return joined;
 }

@@ -5,7 +5,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model, ModelFunction } from "../ir/model.ts";
 import { Node } from "../ir/node.ts";
 import { OpBuilder } from "../ops/builder.ts";
-import { inferNode, setConstantFacts } from "../ops/infer.ts";
+import { inferNode, type OnContradiction, setConstantFacts } from "../ops/infer.ts";
 import { opOf } from "../ops/registry.ts";
 import { upgradesBetween } from "../ops/versions.ts";
 
@@ -39,12 +39,17 @@ export type Origin = number | ((node: Node) => number);
  * @returns how many upgrades were made.
  * @throws DiagnosticError E_NO_UPGRADE for a node whose upgrade needs what is not known.
  */
-export function upgradeGraph(graph: Graph, from: Origin, to: number): number {
+export function upgradeGraph(
+  graph: Graph,
+  from: Origin,
+  to: number,
+  onContradiction?: OnContradiction,
+): number {
   for (const value of graph.initializers) setConstantFacts(value);
   let count = 0;
   for (const node of [...graph.nodes()]) {
     for (const body of node.subgraphs()) count += upgradeGraph(body, from, to);
-    count += upgradeNode(node, typeof from === "number" ? from : from(node), to);
+    count += upgradeNode(node, typeof from === "number" ? from : from(node), to, onContradiction);
   }
   return count;
 }
@@ -68,13 +73,13 @@ export function settleFunction({ body, opsets }: ModelFunction, opset: number): 
   opsets.set("", opset);
 }
 
-function upgradeNode(node: Node, from: number, to: number): number {
+function upgradeNode(node: Node, from: number, to: number, onContradiction?: OnContradiction): number {
   const { graph } = node;
   if (graph === undefined) throw new InternalError(`${node.op} "${node.name}" is upgraded outside any graph`);
   const op = opOf(node);
   const [version] = op === undefined || op.domain !== "" ? [] : upgradesBetween(op, from, to);
   if (op === undefined || version === undefined) {
-    inferNode(node, to);
+    inferNode(node, to, onContradiction);
     return 0;
   }
   const builder = new OpBuilder({ graph, before: node }, to);
@@ -91,6 +96,6 @@ function upgradeNode(node: Node, from: number, to: number): number {
   const written: Node[] = [];
   for (let at = previous?.next ?? graph.first; at !== undefined && at !== next; at = at.next)
     written.push(at);
-  for (const each of written) count += upgradeNode(each, version, to);
+  for (const each of written) count += upgradeNode(each, version, to, onContradiction);
   return count;
 }

@@ -5,6 +5,7 @@ import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { erf } from "../kernels/erf.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { requireShape } from "../kernels/require-shape.ts";
 import { swish } from "../kernels/swish.ts";
 import { defineUnary } from "../kernels/unary.ts";
 import { float, text } from "../params.ts";
@@ -77,7 +78,10 @@ export const SwiGLU = defineOp({
   inputs: ["gate", "x"],
   outputs: ["y"],
   attributes: { alpha: float(1) },
-  infer: ({ in: { gate } }) => [gate.type],
+  infer: ({ node, in: { gate, x } }) => {
+    requireShape(node, "x", x, gate.tensorType?.shape);
+    return [gate.type];
+  },
   evaluate: byExpansion,
   precision: "follow",
   gradient: {
