@@ -1,6 +1,6 @@
 /** Adds a loss to the graph, with the label inputs it reads. */
 import { z } from "zod";
-import { takePenalties } from "../src/adapt/penalty.ts";
+import { takeJudged, takePenalties } from "../src/adapt/penalty.ts";
 import { nearNames } from "../src/diagnostics/define.ts";
 import { trainingErrors } from "../src/diagnostics/training.ts";
 import { subDims } from "../src/ir/dim.ts";
@@ -43,10 +43,11 @@ export default definePass({
       );
     }
     const penalties = takePenalties(graph);
+    const beside = takeJudged(graph);
     const judged = chooseOutputs(floatOutputs(graph), logitsOutput(graph), options.logits);
     const many = options.logits === "*";
     const given: GivenOptions = JSON.parse(options.options);
-    const terms = judged.map((output) => {
+    const termOf = (output: Value): { readonly loss: Value; readonly count: Value } => {
       const scores = b.cast(output, "float32");
       const extra = many ? { labels: `target.${output.name}` } : {};
       return loss.build({
@@ -61,13 +62,15 @@ export default definePass({
           return ignored === undefined ? input : padded(b, input, virtual, ignored);
         },
       });
-    });
+    };
+    const terms = judged.map(termOf);
     stat("terms", terms.length);
     const [first, ...rest] = terms;
     if (first === undefined)
       throw trainingErrors.E_NO_OUTPUT(graph.outputs.map((o) => `${o.name}: ${formatType(o.type)}`));
     const ofOutputs = rest.reduce((sum, term) => b.add(sum, term.loss), first.loss);
-    const total = penalties.reduce((sum, term) => b.add(sum, term), ofOutputs);
+    const added = [...penalties, ...beside.map(({ output, weight }) => b.mul(termOf(output).loss, weight))];
+    const total = added.reduce((sum, term) => b.add(sum, term), ofOutputs);
     const count = rest.reduce((sum, term) => b.add(sum, term.count), first.count);
     for (const input of graph.inputs)
       if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });

@@ -68,6 +68,7 @@ export const samples: Readonly<Record<AnySiteKind, SampleModel>> = {
   },
   attention: { title: decoderTitle(), targets: [], build: decoder },
   prompt: { title: decoderTitle(), targets: [], build: decoder },
+  block: { title: decoderTitle(), targets: [], build: decoder },
 };
 
 function decoderTitle(): string {
@@ -75,9 +76,9 @@ function decoderTitle(): string {
 }
 
 function decoder(): Model {
-  const names = ["q", "k", "v", "o"].map((part) => `self_attn.${part}_proj.weight`);
+  const names = ["q", "k", "v", "o"].map((part) => `layers.0.self_attn.${part}_proj.weight`);
   const heads = ["q", "k", "v"].map(
-    (part) => `${part}p = MatMul (h, "self_attn.${part}_proj.weight")
+    (part) => `${part}p = MatMul (h, "layers.0.self_attn.${part}_proj.weight")
     ${part}r = Reshape (${part}p, split)
     ${part}h = Transpose <perm = [0, 2, 1, 3]> (${part}r)`,
   );
@@ -96,7 +97,7 @@ function decoder(): Model {
       mixed = MatMul (probs, vh)
       turned = Transpose <perm = [0, 2, 1, 3]> (mixed)
       joined = Reshape (turned, whole)
-      out = MatMul (joined, "self_attn.o_proj.weight")
+      out = MatMul (joined, "layers.0.self_attn.o_proj.weight")
       e = Add (h, out)
       logits = MatMul (e, "lm_head.weight")
     }`,

@@ -36,6 +36,7 @@ import psoft from "./psoft.ts";
 import pvera from "./pvera.ts";
 import randlora from "./randlora.ts";
 import road from "./road.ts";
+import shadow from "./shadow.ts";
 import shira from "./shira.ts";
 import supertuning from "./supertuning.ts";
 import tinylora from "./tinylora.ts";
@@ -84,6 +85,7 @@ export const adapters = [
   pvera,
   randlora,
   road,
+  shadow,
   shira,
   supertuning,
   tinylora,

@@ -12,6 +12,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { OpBuilder } from "../ops/builder.ts";
 import { inferNode } from "../ops/infer.ts";
+import { attachToBlocks } from "./attach-blocks.ts";
 import { attachPrompts, attachToAttention } from "./attach-structure.ts";
 import { type AttachOptions, toolsOf } from "./attach-tools.ts";
 import type { BoundAdapter, BuildContext, Merged } from "./define.ts";
@@ -51,6 +52,7 @@ export function attachTo(graph: Graph, adapter: BoundAdapter, places: Places, op
   });
   const at = { graph, start, streams, paramsOf, options };
   if (places.kind === "prompt") attachPrompts(places.method, places.sites, at);
+  else if (places.kind === "block") attachToBlocks(places.method, places.sites, at);
   else attachToAttention(places.method, places.sites, at);
 }
 

@@ -1,6 +1,7 @@
-/** The contract of methods that change the structure of a model: virtual tokens, and changes of attention blocks. */
+/** The contract of methods that change the structure of a model: virtual tokens, and changes of attention and decoder blocks. */
 import type { z } from "zod";
 import type { AttentionSite } from "../analysis/attention-sites.ts";
+import type { BlockSite } from "../analysis/decoder-blocks.ts";
 import type { AnySite } from "../analysis/sites.ts";
 import type { PromptSite } from "../analysis/token-streams.ts";
 import { InternalError } from "../diagnostics/define.ts";
@@ -37,6 +38,21 @@ export interface AttentionContext<O, K extends string> extends StructureContext<
   readonly project: (tokens: Value) => HeadPair;
 }
 
+/** What a method of decoder blocks is given beside hidden states, [batch, sequence, width]. */
+export interface BlockContext<O, K extends string> extends StructureContext<O, K> {
+  readonly site: BlockSite;
+}
+
+/** What the state beside the hidden states starts from. */
+export interface SeedContext<O, K extends string> extends StructureContext<O, K> {
+  readonly sites: readonly BlockSite[];
+  /**
+   * What the decoder would yield behind its last norm if it had the first `count` of its blocks alone, and other parameters: of
+   * the module of a path, by its own layout.
+   */
+  readonly mirror: (count: number, parameter: (module: string, name: string) => Value) => Value;
+}
+
 /** Keys and values, each [1, stored heads, n, head_dim]. */
 export interface HeadPair {
   readonly key: Value;
@@ -59,7 +75,7 @@ interface StructureSpec<
   S extends z.ZodObject,
   K extends string,
   D extends string,
-  T extends PromptSite | AttentionSite,
+  T extends PromptSite | AttentionSite | BlockSite,
 > {
   /** Name on the command line, in kebab case, equal to the file's. */
   readonly name: string;
@@ -76,8 +92,12 @@ interface StructureSpec<
   readonly choose?: (sites: readonly T[], options: z.output<S>) => readonly T[] | string;
   /** Tensors of the whole model. Their keys do not depend on the places, of which there may be none here. */
   readonly shared?: (sites: readonly T[], options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
-  /** Tensors of each place, whose keys follow its module path. */
-  readonly parameters?: (site: T, options: z.output<S>) => Readonly<Record<K, ParameterSpec>>;
+  /** Tensors of each place, whose keys follow its module path; `sites` are all, in execution order. */
+  readonly parameters?: (
+    site: T,
+    options: z.output<S>,
+    sites: readonly T[],
+  ) => Readonly<Record<K, ParameterSpec>>;
   /** Values that are computed once from the shared tensors and join `params`, such as the prompt that an encoder makes. */
   readonly derive?: (
     params: Readonly<Record<K, Value>>,
@@ -119,8 +139,21 @@ export interface AttentionSpec<S extends z.ZodObject, K extends string, D extend
   readonly build: (context: AttentionContext<z.output<S>, K | D>) => AttentionChange;
 }
 
+/** A method that carries a state of its own along the hidden states, from block to block. */
+export interface BlockSpec<S extends z.ZodObject, K extends string>
+  extends StructureSpec<S, K, never, BlockSite> {
+  /** The state before the first adapted block. */
+  readonly seed: (context: SeedContext<z.output<S>, K>) => Value;
+  /** What a block reads in place of the hidden states. */
+  readonly inject: (context: BlockContext<z.output<S>, K>, hidden: Value, state: Value) => Value;
+  /** The state behind a block, of what it yields and the state before; not asked for behind the last one. */
+  readonly advance: (context: BlockContext<z.output<S>, K>, hidden: Value, state: Value) => Value;
+  /** Weight in the loss of what the head of the model makes of the first state; 0 for none. */
+  readonly seedLoss: (options: z.output<S>) => number;
+}
+
 /** A method of this kind with its options parsed, as shared code works with it. */
-export type Structure = PromptStructure | AttentionStructure;
+export type Structure = PromptStructure | AttentionStructure | BlockStructure;
 
 /** A loss by name, with its options, and the task that it is for. */
 export interface MethodLoss {
@@ -146,6 +179,15 @@ export interface AttentionStructure extends StructureBase {
   readonly kind: "attention";
   choose(sites: readonly AttentionSite[]): readonly AttentionSite[] | string;
   build(context: Omit<AttentionContext<unknown, string>, "options">): AttentionChange;
+}
+
+export interface BlockStructure extends StructureBase {
+  readonly kind: "block";
+  readonly seedLoss: number;
+  choose(sites: readonly BlockSite[]): readonly BlockSite[] | string;
+  seed(context: Omit<SeedContext<unknown, string>, "options">): Value;
+  inject(context: Omit<BlockContext<unknown, string>, "options">, hidden: Value, state: Value): Value;
+  advance(context: Omit<BlockContext<unknown, string>, "options">, hidden: Value, state: Value): Value;
 }
 
 /** Why none of these methods is merged. */
@@ -182,19 +224,38 @@ export function defineAttentionMethod<S extends z.ZodObject, K extends string, D
   }));
 }
 
+/** Declares a method that changes blocks of a decoder, the default export of its file. */
+export function defineBlockMethod<S extends z.ZodObject, K extends string>(
+  spec: BlockSpec<S, K>,
+): Adapter<S> {
+  return define(spec, "block", isBlock, (options) => ({
+    kind: "block",
+    bare: spec.bare,
+    virtualTokens: spec.virtualTokens?.(options) ?? 0,
+    loss: spec.loss?.(options),
+    seedLoss: spec.seedLoss(options),
+    derive: () => ({}),
+    choose: (sites) => spec.choose?.(sites, options) ?? sites,
+    seed: (context) => spec.seed({ ...context, options }),
+    inject: (context, hidden, state) => spec.inject({ ...context, options }, hidden, state),
+    advance: (context, hidden, state) => spec.advance({ ...context, options }, hidden, state),
+  }));
+}
+
 /** As for inference. */
 function plainTools(b: OpBuilder): DeriveTools {
   return { b, dropout: (x) => x };
 }
 
 const isPrompt = (site: AnySite): site is PromptSite => site.kind === "prompt";
+const isBlock = (site: AnySite): site is BlockSite => site.kind === "block";
 const isAttention = (site: AnySite): site is AttentionSite => site.kind === "attention";
 
 function define<
   S extends z.ZodObject,
   K extends string,
   D extends string,
-  T extends PromptSite | AttentionSite,
+  T extends PromptSite | AttentionSite | BlockSite,
 >(
   spec: StructureSpec<S, K, D, T>,
   kind: T["kind"],
@@ -241,7 +302,7 @@ function define<
         structure,
         trainsWhole: () => false,
         accepts: (site) => (takes(site) ? true : `it is of kind ${site.kind}`),
-        parameters: (site) => keyed(spec.parameters?.(own(site), options) ?? {}),
+        parameters: (site, sites) => keyed(spec.parameters?.(own(site), options, sites.map(own)) ?? {}),
         shared: (sites) => keyed(spec.shared?.(sites.map(own), options) ?? {}),
         penalty: () => undefined,
         checkpoint: (params, b) => {

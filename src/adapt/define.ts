@@ -37,6 +37,8 @@ export interface ParameterSpec {
   readonly dtype?: "float32" | "int32" | "int64";
   /** Group for optimizers that treat groups differently, such as LoRA+. */
   readonly group?: string;
+  /** Whether PEFT has it among the trained tensors although nothing depends on it: it is saved, and stays as it is. */
+  readonly idle?: boolean;
   /** Factor that what the tensor makes is multiplied with, for optimizers that undo it, such as LoRA-FA. */
   readonly factor?: number;
 }

@@ -83,6 +83,7 @@ function addParameter(
     key,
     ...facts,
     ...(spec.group === undefined ? {} : { group: spec.group }),
+    ...(spec.idle === true ? { idle: "true" } : {}),
     ...(spec.factor === undefined ? {} : { factor: String(spec.factor) }),
   });
 }

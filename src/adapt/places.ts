@@ -1,6 +1,7 @@
-/** Chooses the places that a method changes: modules by name, or token streams and attention blocks by what they are. */
+/** Chooses the places that a method changes: modules by name, or token streams and blocks by what they are. */
 import { z } from "zod";
 import { type AttentionSite, findAttention } from "../analysis/attention-sites.ts";
+import { type BlockSite, findBlocks } from "../analysis/decoder-blocks.ts";
 import type { AnySite, Site } from "../analysis/sites.ts";
 import { linkTied } from "../analysis/tied-sites.ts";
 import { findStreams, type PromptSite } from "../analysis/token-streams.ts";
@@ -8,7 +9,7 @@ import { adaptErrors } from "../diagnostics/adapt.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Share } from "./companions.ts";
 import type { BoundAdapter } from "./define.ts";
-import type { AttentionStructure, PromptStructure } from "./define-structure.ts";
+import type { AttentionStructure, BlockStructure, PromptStructure } from "./define-structure.ts";
 import { basePath, type SelectContext, selectSites } from "./select.ts";
 import { type TargetOptions, targetOptions } from "./targets.ts";
 
@@ -23,7 +24,8 @@ export type Places =
       readonly companions: readonly Share[];
     }
   | (Structural<PromptSite> & { readonly kind: "prompt"; readonly method: PromptStructure })
-  | (Structural<AttentionSite> & { readonly kind: "attention"; readonly method: AttentionStructure });
+  | (Structural<AttentionSite> & { readonly kind: "attention"; readonly method: AttentionStructure })
+  | (Structural<BlockSite> & { readonly kind: "block"; readonly method: BlockStructure });
 
 interface Structural<T extends AnySite> {
   readonly sites: readonly T[];
@@ -34,7 +36,7 @@ interface Structural<T extends AnySite> {
 /**
  * Places of a prepared graph that the method is attached to.
  *
- * @throws DiagnosticError as {@link selectSites}; `E_NO_PROMPT` and `E_NO_ATTENTION` where the structure is not there.
+ * @throws DiagnosticError as {@link selectSites}; `E_NO_PROMPT`, `E_NO_ATTENTION` and `E_NO_BLOCKS` where the structure is not there.
  */
 export function choosePlaces(
   graph: Graph,
@@ -64,6 +66,12 @@ export function choosePlaces(
     return { kind: "prompt", method, sites: chosen, streams, remarks: [] };
   }
   const search = findAttention(graph, sites, streams);
+  if (method.kind === "block") {
+    const blocks = findBlocks(graph, sites, streams.at(-1), search.sites, context.head);
+    const chosen = typeof blocks === "string" ? blocks : method.choose(blocks);
+    if (typeof chosen === "string") throw adaptErrors.E_NO_BLOCKS(adapter.name, chosen);
+    return { kind: "block", method, sites: chosen, streams, remarks: [] };
+  }
   const chosen = search.sites.length === 0 ? "" : method.choose(search.sites);
   if (typeof chosen === "string" || chosen.length === 0) {
     const found = search.rejected.map(({ node, reason }) => `${node}: ${reason}`);

@@ -7,6 +7,7 @@ import { roleOf } from "../ir/role.ts";
 import type { Value } from "../ir/value.ts";
 import { opOf } from "../ops/registry.ts";
 import type { AttentionSite } from "./attention-sites.ts";
+import type { BlockSite } from "./decoder-blocks.ts";
 import { ModuleTree, parseParameterName } from "./module-path.ts";
 import { normSite } from "./norm-site.ts";
 import { type InitializerPart, splitPart, unpackSite } from "./packed-sites.ts";
@@ -85,8 +86,8 @@ export type Site = LayerSite | NormSite;
 
 export type SiteKind = Site["kind"];
 
-/** A module, or a place that is none: where token embeddings enter, an attention block. */
-export type AnySite = Site | PromptSite | AttentionSite;
+/** A module, or a place that is none: where token embeddings enter, an attention block, a block of a decoder. */
+export type AnySite = Site | PromptSite | AttentionSite | BlockSite;
 
 export type AnySiteKind = AnySite["kind"];
 

@@ -1,5 +1,6 @@
 /** The two files that ONNX Runtime runs an adapter from: a model that takes it as inputs, and the `.onnx_adapter`. */
 
+import { takeJudged, takePenalties } from "../adapt/penalty.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { writeFileAtomic } from "../formats/atomic-file.ts";
 import { encodeOnnxAdapter } from "../formats/onnx-adapter.ts";
@@ -54,6 +55,8 @@ export function adaptedModel(trained: Trained, edit: (model: Model) => void = ()
   ]);
   const trainedKeys = new Set(withRole(model.graph.inputs, "param").map((input) => roleFact(input, "key")));
   loadStartingValues(model.graph, new Map([...tensors].filter(([key]) => !trainedKeys.has(key))));
+  takePenalties(model.graph);
+  takeJudged(model.graph);
   edit(model);
   runPasses(model, "canonicalize,fold,cse,dce");
   assignNames(model, { nodes: true });

@@ -76,5 +76,5 @@ function aliasesOf(
 }
 
 function isModule(site: AnySite): site is Site {
-  return site.kind !== "prompt" && site.kind !== "attention";
+  return site.kind !== "prompt" && site.kind !== "attention" && site.kind !== "block";
 }

@@ -148,6 +148,7 @@ export const probes: readonly Probe[] = [
   { name: "norm", kind: "norm", targets: ["norm"], text: norm },
   { name: "attention", kind: "attention", targets: [], text: decoder },
   { name: "prompt", kind: "prompt", targets: [], text: decoder },
+  { name: "block", kind: "block", targets: [], text: decoder },
 ];
 
 export function parseProbe({ text }: Probe): Model {

@@ -96,6 +96,14 @@ export const adaptErrors = defineDiagnostics({
     got: rejected.length > 0 ? listed(rejected.slice(0, 4)) : "no Softmax or Attention node",
     next: "choose a method that adapts modules, such as --method lora",
   }),
+  E_NO_BLOCKS: (method: string, reason: string) => ({
+    message: `${method} changes blocks of a decoder, and finds none that it can change`,
+    place: "--method",
+    expected:
+      "a table of tokens, a numbered list of modules with attention, each of which reads what the one before it yields, and a head",
+    got: reason,
+    next: "choose a method that adapts modules, such as --method lora",
+  }),
   E_ATTENTION_REFUSED: (method: string, path: string, reason: string) => ({
     message: `attention block "${path}" cannot be changed by ${method}: ${reason}`,
     place: path,

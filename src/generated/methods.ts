@@ -36,6 +36,7 @@ import psoftRecord from "../../passes/adapters/psoft.ts";
 import pveraRecord from "../../passes/adapters/pvera.ts";
 import randloraRecord from "../../passes/adapters/randlora.ts";
 import roadRecord from "../../passes/adapters/road.ts";
+import shadowRecord from "../../passes/adapters/shadow.ts";
 import shiraRecord from "../../passes/adapters/shira.ts";
 import supertuningRecord from "../../passes/adapters/supertuning.ts";
 import tinyloraRecord from "../../passes/adapters/tinylora.ts";
@@ -168,6 +169,9 @@ export const randlora = methodFactory(randloraRecord);
 
 /** RoAd: learned rotations and scalings of pairs of output features. */
 export const road = methodFactory(roadRecord);
+
+/** ShadowPEFT: a small decoder beside the frozen one, whose state corrects what each block reads. */
+export const shadow = methodFactory(shadowRecord);
 
 /** SHiRA: a sparse update at random places of a frozen weight. */
 export const shira = methodFactory(shiraRecord);

@@ -25,6 +25,8 @@ export interface RoleFacts {
   readonly names?: string;
   /** Parameter group for optimizers that treat groups differently. */
   readonly group?: string;
+  /** Of a trained tensor on which nothing depends. */
+  readonly idle?: string;
   /** Factor of what a trained tensor makes, as decimal text. */
   readonly factor?: string;
   /** For trained tensors of a method: the method, the path of its module, and its own name for the tensor. */
@@ -44,6 +46,7 @@ const factNames = [
   "below",
   "names",
   "group",
+  "idle",
   "factor",
   "method",
   "module",

@@ -18,6 +18,8 @@ export interface FlatSlice {
   readonly shape: readonly number[];
   /** Group for optimizers that treat groups differently. */
   readonly group?: string;
+  /** Present where nothing depends on it: no optimizer changes it. */
+  readonly idle?: string;
   /** Factor that what it makes is multiplied with, as decimal text. */
   readonly factor?: string;
   /** The method that added the tensor, its module there, and the method's own name for it. */
@@ -74,7 +76,7 @@ function layoutOf(params: readonly Value[]): FlatSlice[] {
 
 /** What the tensor is to its method, as far as it is known. */
 function originOf(param: Value): Partial<FlatSlice> {
-  const facts = (["group", "factor", "method", "module", "name"] as const).flatMap((fact) => {
+  const facts = (["group", "idle", "factor", "method", "module", "name"] as const).flatMap((fact) => {
     const text = roleFact(param, fact);
     return text === undefined ? [] : [[fact, text] as const];
   });

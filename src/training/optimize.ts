@@ -62,7 +62,7 @@ export function addOptimizer(graph: Graph, options: OptimizeOptions): void {
   const whole = new FlatLayout(slices);
   const part = new FlatPart(
     whole,
-    slices.flatMap((slice, i) => (optimizer.trains(slice) ? [i] : [])),
+    slices.flatMap((slice, i) => (slice.idle === undefined && optimizer.trains(slice) ? [i] : [])),
   );
   const { layout } = part;
   const at = hook === undefined ? undefined : new HookAt(hook, slices);

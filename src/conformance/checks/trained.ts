@@ -51,10 +51,11 @@ export const everyTensorCounts: Check = {
     const feeds = { batch: randomBatch(grad, 4, 3), state: randomPoint(compiled) };
     const gradient = resultOf(grad, evaluateExactly(grad, feeds), "grad").numbers;
     const [output] = withRole(grad.graph.outputs, "grad");
-    for (const { key, offset, shape } of output === undefined ? [] : readSlices(output)) {
+    for (const { key, offset, shape, idle } of output === undefined ? [] : readSlices(output)) {
       const size = shape.reduce((product, dim) => product * dim, 1);
       const length = norm(gradient.slice(offset, offset + size));
-      require(length > 0, `"${key}" is trained, but the loss does not depend on it`);
+      require(idle === undefined || length === 0, `"${key}" is said to be idle, but the loss depends on it`);
+      require(idle !== undefined || length > 0, `"${key}" is trained, but the loss does not depend on it`);
     }
   },
 };
