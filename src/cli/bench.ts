@@ -7,14 +7,12 @@ import { version } from "../artifact/version.ts";
 import { compileGraphs } from "../compile/compile.ts";
 import { openModel } from "../compile/model-file.ts";
 import { writeArtifact } from "../compile/write-artifact.ts";
-import type { Batch } from "../data/batch.ts";
-import { Batches } from "../data/batches.ts";
 import { cliErrors } from "../diagnostics/cli.ts";
+import { Artifact } from "../runtime/artifact.ts";
 import { wantedFields } from "../runtime/graph-ports.ts";
-import { openData } from "../runtime/open-data.ts";
 import { readPeerBatches } from "../runtime/peer-batches.ts";
 import { probeRuntime } from "../runtime/probe.ts";
-import { Trainer } from "../runtime/trainer.ts";
+import { timeInProcess } from "./bench-process.ts";
 import { addCompileOptions, type CompileOptions } from "./compile-options.ts";
 import { chooseMethod, makeRequest } from "./compile-request.ts";
 import { followLinksOption, positiveNumber, threadsOption, wholeNumber } from "./options.ts";
@@ -36,7 +34,8 @@ interface BenchOptions extends CommonOptions, CompileOptions {
 export function benchCommand(terminal: Terminal): Command {
   const command = defineVerb("bench", {
     description:
-      "Times training steps: wall and processor time of forward, backward and update, reading the loss included. Prints one " +
+      "Times training steps: wall and processor time of forward, backward and update, reading the loss included. Steps run in a " +
+      "process of their own, so that memory is that of training and not of compiling. Prints one " +
       "line of JSON. Compare only figures of one machine, taken alternately.",
     examples: [
       ["bench model.onnx --batch 16 --seq 128 --steps 20 --threads 2", "random data"],
@@ -90,73 +89,16 @@ export function benchCommand(terminal: Terminal): Command {
   });
 }
 
-async function measure(
+/** Batches are read here: what else their file holds is no part of training. */
+function measure(
   folder: string,
-  options: BenchOptions,
+  { batch, seq, steps, warmup, threads, data }: BenchOptions,
   terminal: Terminal,
 ): Promise<Record<string, unknown>> {
-  const { batch, seq, steps, warmup, threads, data } = options;
-  const trainer = await Trainer.open(folder, { threads, checkpoint: false });
-  try {
-    const wanted = wantedFields(trainer.artifact.manifest);
-    const next =
-      data === undefined ? randomBatches(trainer, batch, seq) : inTurn(readPeerBatches(data, wanted));
-    const wall: number[] = [];
-    const processor: number[] = [];
-    const loss: number[] = [];
-    let tokens = 0;
-    let rows = batch;
-    for (let step = 0; step < warmup + steps; step++) {
-      const batches = Array.from({ length: trainer.batchesPerStep }, next);
-      const [shape = [batch]] = Object.values(batches[0] ?? {}).map((field) => field.shape);
-      rows = (shape[0] ?? batch) * batches.length;
-      tokens = rows * (shape.length === 2 ? (shape[1] ?? 1) : 1);
-      const [time, cpu] = [performance.now(), process.cpuUsage()];
-      const results = await trainer.run(batches);
-      const used = process.cpuUsage(cpu);
-      if (step >= warmup) {
-        wall.push((performance.now() - time) / results.length);
-        processor.push((used.user + used.system) / 1000 / results.length);
-      }
-      for (const result of results) loss.push(result.loss);
-      terminal.progress(`step ${step + 1} of ${warmup + steps}`);
-    }
-    const median = medianOf(wall);
-    return {
-      step_ms_median: round(median),
-      step_cpu_ms_median: round(medianOf(processor)),
-      step_ms_min: round(Math.min(...wall)),
-      samples_per_s: round((rows * 1000) / median),
-      tokens_per_s: round((tokens * 1000) / median),
-      peak_rss_mb: round(process.resourceUsage().maxRSS / 1024),
-      loss,
-    };
-  } finally {
-    await trainer.close();
-  }
-}
-
-function randomBatches(trainer: Trainer, batch: number, seq: number): () => Batch {
-  const { dataset } = openData(trainer.artifact, { data: ["random"], axes: { seq } });
-  const batches = new Batches(dataset, {
-    batch,
-    order: "in-order",
-    wanted: wantedFields(trainer.artifact.manifest),
-  });
-  return () => batches.next();
-}
-
-function inTurn(batches: readonly Batch[]): () => Batch {
-  let at = 0;
-  return () => batches[at++ % batches.length] ?? {};
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? 0)
-    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+  const batches =
+    data === undefined ? undefined : readPeerBatches(data, wantedFields(Artifact.open(folder).manifest));
+  const job = { folder, batch, seq, steps, warmup, threads, batches };
+  return timeInProcess(job, (step) => terminal.progress(`step ${step} of ${warmup + steps}`));
 }
 
 function round(value: number): number {
