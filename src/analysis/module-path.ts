@@ -16,8 +16,11 @@ export interface ParameterName {
 export function parseParameterName(name: string): ParameterName | undefined {
   const at = name.lastIndexOf(".");
   if (at <= 0 || name.includes("::") || name.includes("/") || name.includes(" ")) return undefined;
+  const [module, parameter] = [name.slice(0, at), name.slice(at + 1)];
   // Model builders put the operator between the module and its parameter: `model.layers.0.attn.o_proj.MatMul.weight`.
-  return { module: name.slice(0, at).replace(/\.(MatMul|Gemm|Conv)$/, ""), parameter: name.slice(at + 1) };
+  const built = module.replace(/\.(MatMul|Gemm|Conv)$/, "");
+  // They call the attention of every model `attn`, where the models that they build have `self_attn`.
+  return { module: built === module ? module : built.replace(/(\.\d+)\.attn\./, "$1.self_attn."), parameter };
 }
 
 /** What is known of a model's module tree: every path that a parameter name proves, ancestors included. */
