@@ -223,6 +223,25 @@ describe("products of one module with weights of its own", () => {
   });
 });
 
+describe("names of model builders", () => {
+  it("are those of the models that they build, without the operator and with their name for the attention", () => {
+    const text = `f (float[n,2] x) => (float[n,2] y) <
+      float[2,2] "model.layers.0.attn.q_proj.MatMul.weight" = {1, 2, 3, 4},
+      float[2,2] "model.layers.0.mlp.up_proj.MatMul.weight" = {5, 6, 7, 8},
+      float[2,2] "model.layers.1.attn.Wo.weight" = {5, 6, 7, 9}
+    > {
+      a = MatMul (x, "model.layers.0.attn.q_proj.MatMul.weight")
+      b = MatMul (a, "model.layers.0.mlp.up_proj.MatMul.weight")
+      y = Gemm <transB = 1> (b, "model.layers.1.attn.Wo.weight")
+    }`;
+    expect(pathsOf(text)).toEqual([
+      "model.layers.0.self_attn.q_proj",
+      "model.layers.0.mlp.up_proj",
+      "model.layers.1.attn.Wo",
+    ]);
+  });
+});
+
 describe("numbers that the tracing exporter puts behind names", () => {
   const text = (second: string): string => `f (float[n,2] x) => (float[n,2] y) <
     float[2,2] "onnx::MatMul_1" = {1, 2, 3, 4}, float[2,2] "onnx::MatMul_2" = {5, 6, 7, 8},

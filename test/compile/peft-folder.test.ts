@@ -110,7 +110,6 @@ describe("fields of the configuration", () => {
     [{ something_new: ["a"] }, "something_new", "absent"],
     [{ layer_replication: [[0, 2]] }, "layer_replication", "null"],
     [{ megatron_config: { size: 1 } }, "megatron_config", "null"],
-    [{ loftq_config: { loftq_bits: 4 } }, "loftq_config", "{}"],
     [{ megatron_core: null }, "megatron_core", '"megatron.core"'],
   ])("%j is refused, since it is not at its default", (changes, field, expected) => {
     const found = refusal(() => readPeftFolder(withConfig(changes)));
