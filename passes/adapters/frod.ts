@@ -10,7 +10,8 @@ import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { withBias } from "./parts/bias.ts";
-import { jointFactor, normalisedFactor } from "./parts/joint-factor.ts";
+import { jointFactor, normalisedFactor, turnedInverse } from "./parts/joint-factor.ts";
+import { KeptByWeight } from "./parts/kept.ts";
 
 const { target_modules, layers_to_transform, layers_pattern, modules_to_save } = targetOptions;
 
@@ -116,6 +117,20 @@ function placesOf(site: LinearSite, o: Options, modules: readonly LinearSite[]):
   return new Int32Array(0);
 }
 
+interface Directions {
+  readonly inverse: Float64Array;
+  readonly modules: KeptByWeight<ReturnType<typeof normalisedFactor>>;
+}
+
+const known = new WeakMap<Float32Array, Directions>();
+
+/** What follows from shared directions, once for all modules. */
+function directionsOf(V: Float32Array, width: number): Directions {
+  const own = known.get(V) ?? { inverse: turnedInverse(V, width), modules: new KeptByWeight() };
+  known.set(V, own);
+  return own;
+}
+
 /** S + diag(l): (in, in). */
 function middleOf({ inFeatures }: LinearSite, { l, s, places }: Params, o: Options, b: OpBuilder): Value {
   const zeros = b.expand(b.scalar(0, "float32"), b.ints([inFeatures, inFeatures]));
@@ -152,7 +167,13 @@ export default defineAdapter({
       return jointFactor(weights, width, o.regularization_alpha);
     };
     const split = (part: "U" | "l"): DerivedStart => ({
-      from: (start) => normalisedFactor(weightElements(site), start("V"), outFeatures, width)[part],
+      from: (start) => {
+        const { inverse, modules: known } = directionsOf(start("V"), width);
+        const factor = known.for(site, "", () =>
+          normalisedFactor(weightElements(site), inverse, outFeatures, width),
+        );
+        return factor()[part];
+      },
     });
     const count = countOf(width, o);
     return {
@@ -190,4 +211,5 @@ export default defineAdapter({
   merge: ({ site, params, options: o, b }) => ({
     weight: b.matmul(b.matmul(params.U, middleOf(site, params, o, b)), b.transpose(params.V, [1, 0])),
   }),
+  unmerge: "merging puts other values in the place of those of the base model, which are not kept",
 });

@@ -9,7 +9,9 @@ import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { detach } from "../../src/ops/detach.ts";
-import { type SingularParts, singularParts } from "./parts/svd.ts";
+import { KeptByWeight } from "./parts/kept.ts";
+import type { SingularParts } from "./parts/singular-parts.ts";
+import { singularParts } from "./parts/svd.ts";
 
 const { target_modules, modules_to_save } = targetOptions;
 const rank = z.number().positive();
@@ -34,6 +36,8 @@ const options = z.strictObject({
 
 type Options = z.output<typeof options>;
 type Params = Readonly<Record<"U" | "S" | "V" | "highU" | "highS" | "highV", Value>>;
+
+const decomposed = new KeptByWeight<SingularParts>();
 
 /** Kept singular values of a module. */
 function keptOf({ inFeatures, outFeatures }: LinearSite, { effective_rank: wish }: Options): number {
@@ -87,11 +91,9 @@ export default defineAdapter({
     const { inFeatures, outFeatures } = site;
     const all = Math.min(inFeatures, outFeatures);
     const kept = keptOf(site, o);
-    let known: SingularParts | undefined;
-    const parts = (): SingularParts => {
-      known ??= singularParts(weightElements(site), outFeatures, inFeatures, all);
-      return known;
-    };
+    const parts = decomposed.for(site, "", () =>
+      singularParts(weightElements(site), outFeatures, inFeatures, all),
+    );
     const columns =
       (from: number, to: number): Initializer =>
       () =>
@@ -126,4 +128,5 @@ export default defineAdapter({
   },
   build: ({ x, base, params, b }) => base(x, { weight: weightOf(params, b) }),
   merge: ({ params, b }) => ({ weight: weightOf(params, b) }),
+  unmerge: "merging puts other values in the place of those of the base model, which are not kept",
 });

@@ -9,7 +9,9 @@ import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { factorOf, type Params } from "./parts/factors.ts";
 import { identity } from "./parts/inverse.ts";
+import { KeptByWeight } from "./parts/kept.ts";
 import { aboveDiagonal, cayley, cayleySeries, skewOf } from "./parts/rotation.ts";
+import type { SingularParts } from "./parts/singular-parts.ts";
 import { singularParts } from "./parts/svd.ts";
 
 const options = z
@@ -83,14 +85,14 @@ function factorsOf(params: Params, o: Options, b: OpBuilder): { down: Value; up:
   return { down: factorOf(params, "A"), up: b.matmul(factorOf(params, "B"), change) };
 }
 
+const kept = new KeptByWeight<SingularParts>();
+
 /** A = V and B = U diag(S / s), or both with the roots of S / s. */
 function startOf(site: LinearSite, o: Options): { A: Initializer; B: Initializer } {
   const { inFeatures, outFeatures } = site;
-  let known: ReturnType<typeof singularParts> | undefined;
-  const parts = (): ReturnType<typeof singularParts> => {
-    known ??= singularParts(weightElements(site), outFeatures, inFeatures, o.r);
-    return known;
-  };
+  const parts = kept.for(site, String(o.r), () =>
+    singularParts(weightElements(site), outFeatures, inFeatures, o.r),
+  );
   const scaled = (i: number): number => (parts().values[i] ?? 0) / (o.psoft_alpha / o.r);
   const [before, behind] =
     o.ab_svd_init === "psoft_init"

@@ -10,6 +10,8 @@ import { drawNormal, TorchGenerator } from "../../src/adapt/torch-random.ts";
 import type { EmbeddingSite, LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { KeptByWeight } from "./parts/kept.ts";
+import type { SingularParts } from "./parts/singular-parts.ts";
 import { singularParts } from "./parts/svd.ts";
 
 const { target_modules, layers_to_transform, layers_pattern, modules_to_save } = targetOptions;
@@ -86,14 +88,12 @@ function mixed({ v, P }: Params, { u }: Options, rank: number, b: OpBuilder): Va
   return b.reshape(b.matmul(b.reshape(v, [1, u]), b.reshape(P, [u, rank * rank])), [rank, rank]);
 }
 
+const kept = new KeptByWeight<SingularParts>();
+
 /** The factors' starting values: A = sqrt(S) V and B = U sqrt(S). */
 function factors(site: TinySite, o: Options): { A: Initializer; B: Initializer } {
   const { rows, columns, rank } = sizesOf(site, o);
-  let known: ReturnType<typeof singularParts> | undefined;
-  const parts = (): ReturnType<typeof singularParts> => {
-    known ??= singularParts(weightElements(site), rows, columns, rank);
-    return known;
-  };
+  const parts = kept.for(site, String(rank), () => singularParts(weightElements(site), rows, columns, rank));
   const root = (i: number): number => Math.sqrt(parts().values[i] ?? 0);
   return {
     A: () =>

@@ -47,8 +47,20 @@ export function baseWeight(site: Site): Initializer {
 
 /** Elements of the weight in PyTorch's layout, row-major. */
 export function weightElements(site: Site): Float32Array<ArrayBuffer> {
-  const { rows, columns, at } = readWeight(site);
-  return Float32Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns));
+  const { numbers, shape } = readParameter(site.path, site.weight);
+  const [first = 0, ...rest] = shape;
+  const second = countElements(rest);
+  const own = site.weight.rows;
+  if (site.weight.storedAs === "torch") {
+    const { start, size } = own ?? { start: 0, size: first };
+    return Float32Array.from(numbers.subarray(start * second, (start + size) * second));
+  }
+  const { start, size } = own ?? { start: 0, size: second };
+  const turned = new Float32Array(size * first);
+  for (let column = 0; column < first; column++)
+    for (let row = 0; row < size; row++)
+      turned[row * first + column] = numbers[column * second + start + row] ?? 0;
+  return turned;
 }
 
 /** Chosen rows of the weight, one below the other. */

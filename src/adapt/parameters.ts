@@ -88,24 +88,35 @@ function addParameter(
   });
 }
 
+const started = new WeakMap<Tensor, Float32Array>();
+
+/** Elements of a tensor that others start from, the same array each time. */
+function startElements(tensor: Tensor): Float32Array {
+  const elements = started.get(tensor) ?? Float32Array.from(fromTensor(tensor).numbers);
+  started.set(tensor, elements);
+  return elements;
+}
+
 /** Drawn from a stream of its own, so that a value depends on seed and key but not on what is adapted beside it. */
 function drawTensor(
   key: string,
-  { init, shape, dtype = "float32" }: ParameterSpec,
+  { init, shape, dtype = "float32", trainable }: ParameterSpec,
   seed: number,
   startOf: (name: string) => Tensor,
 ): Tensor {
   const elementsOf = (): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> => {
     const random = new Random(seedFor(seed, key));
     if (typeof init === "function") return init(shape, random);
-    return "whole" in init
-      ? init.whole(shape, random)
-      : init.from((name) => Float32Array.from(fromTensor(startOf(name)).numbers));
+    return "whole" in init ? init.whole(shape, random) : init.from((name) => startElements(startOf(name)));
   };
-  const compute = (): Uint8Array => {
+  const draw = (): Uint8Array => {
     const elements = elementsOf();
     if (dtype === "int64") return new Uint8Array(BigInt64Array.from(Array.from(elements, BigInt)).buffer);
     return new Uint8Array((dtype === "int32" ? Int32Array.from(elements) : elements).buffer);
   };
+  // What is not trained stands in several graphs, and others may start from it: it is kept. What is trained is as large as
+  // the model at worst, and written once.
+  let known: Uint8Array | undefined;
+  const compute = trainable === false ? () => (known ??= draw()) : draw;
   return new Tensor(dtype, shape, { kind: "lazy", compute }, { name: key });
 }

@@ -20,7 +20,14 @@ import { choosePrepack, type PrepackChoice } from "./prepack.ts";
 import { preparePipeline } from "./prepare.ts";
 import { type CompileRequest, type CompileSettings, compileSchema } from "./request.ts";
 import { startFrom } from "./start-from.ts";
-import { emptyState, type InitialState, loadStartingValues, takeFrozen, takeState } from "./state.ts";
+import {
+  emptyState,
+  type InitialState,
+  loadStartingValues,
+  startingValues,
+  takeFrozen,
+  takeState,
+} from "./state.ts";
 import { structureHash } from "./structure.ts";
 
 /** What compiling gave: graphs and state in memory, nothing written yet. */
@@ -92,12 +99,16 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
     options.adapter === undefined
       ? undefined
       : { ...options.adapter, tensors: plan.adapter.restore(options.adapter.tensors) };
+  let drawn: ReadonlyMap<string, Tensor> | undefined;
   const build = (training: boolean): Model => {
     const forward = cloneModel(prepared);
     runPasses(forward, [adaptStep(plan, settings, training)], watch);
     markRest(forward.graph, "(method)");
     if (starts !== undefined) loadStartingValues(forward.graph, starts);
     if (start !== undefined) startFrom(forward.graph, plan.adapter, start);
+    // One start for all graphs, which may take long to compute.
+    if (drawn === undefined) drawn = startingValues(forward.graph);
+    else loadStartingValues(forward.graph, drawn);
     runPasses(forward, [lossStep(plan)], watch);
     markRest(forward.graph, "(loss)");
     runPasses(

@@ -65,6 +65,18 @@ function scalarText(tensor: Tensor): string {
   throw new InternalError(`a ${tensor.dtype} scalar is no state`);
 }
 
+/** What trained inputs and the adapter's untrained tensors start with, by checkpoint key. */
+export function startingValues(graph: Graph): Map<string, Tensor> {
+  return new Map(
+    [...graph.inputs, ...graph.initializers].flatMap((value) => {
+      const role = roleOf(value);
+      const key = roleFact(value, "key");
+      const known = (role === "param" || role === "frozen") && key !== undefined && value.initializer;
+      return known ? [[key, known] as const] : [];
+    }),
+  );
+}
+
 /** Replaces starting values by those of a checkpoint; gives the keys that were replaced. */
 export function loadStartingValues(graph: Graph, values: ReadonlyMap<string, Tensor>): Set<string> {
   const loaded = new Set<string>();

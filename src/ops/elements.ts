@@ -1,5 +1,6 @@
 /** Elements of each type as bytes and as JavaScript numbers, rounded as the type rounds. */
 import { InternalError } from "../diagnostics/define.ts";
+import { viewElements } from "../formats/element-type.ts";
 import {
   bfloat16BitsToFloat32,
   float16BitsToFloat32,
@@ -71,6 +72,8 @@ export function isComputable(dtype: DType): boolean {
 
 /** Reads `count` elements from little-endian bytes. @throws InternalError for types it cannot hold. */
 export function decodeElements(dtype: DType, bytes: Uint8Array, count: number): Elements {
+  // As the reader below gives them, in a fraction of the time.
+  if (dtype === "float32") return Float64Array.from(viewElements(dtype, bytes.subarray(0, 4 * count)));
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (dtype === "int64")
     return BigInt64Array.from({ length: count }, (_, i) => view.getBigInt64(i * 8, true));
@@ -91,6 +94,7 @@ export function encodeElements(dtype: DType, data: Elements): Uint8Array {
   if (write === undefined || !(data instanceof Float64Array)) {
     throw new InternalError(`the evaluator cannot store ${dtype}`);
   }
+  if (dtype === "float32") return new Uint8Array(Float32Array.from(data).buffer);
   const view = new DataView(new ArrayBuffer(byteLength(dtype, data.length)));
   data.forEach((value, i) => write(view, i, value));
   return new Uint8Array(view.buffer);

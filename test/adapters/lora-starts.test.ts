@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { bindAdapter } from "../../passes/adapt.ts";
 import { nearestLevels, normalLevels } from "../../passes/adapters/init/quantised.ts";
-import { type SingularParts, singularParts } from "../../passes/adapters/parts/svd.ts";
-import { largestParts, smallestParts } from "../../passes/adapters/parts/svd-smallest.ts";
+import { ofWider, type SingularParts } from "../../passes/adapters/parts/singular-parts.ts";
+import { singularParts, smallestParts } from "../../passes/adapters/parts/svd.ts";
+import { byRotations } from "../../passes/adapters/parts/svd-rotations.ts";
 import { baseBias, baseWeight, weightShape } from "../../src/adapt/base-weight.ts";
 import { keyOf } from "../../src/adapt/parameters.ts";
 import { findSites } from "../../src/analysis/sites.ts";
@@ -91,14 +92,14 @@ describe("starts from the weight", () => {
   });
 
   it.each([
-    [40, 30],
-    [30, 40],
-    [36, 36],
+    [90, 70],
+    [70, 90],
+    [80, 80],
   ])("are those of a full decomposition, smallest and largest: %s x %s", (rows, columns) => {
     const draw = new Random(2);
     const matrix = Float32Array.from({ length: rows * columns }, () => draw.normal());
     const all = Math.min(rows, columns);
-    const whole = singularParts(matrix, rows, columns, all);
+    const whole = ofWider(matrix, rows, columns, byRotations);
     const productOf = ({ left, values, right }: SingularParts, from: number, to: number): number[] =>
       Array.from({ length: rows * columns }, (_, at) => {
         const [row, column] = [Math.floor(at / columns), at % columns];
@@ -107,7 +108,7 @@ describe("starts from the weight", () => {
           sum += (left[row * values.length + i] ?? 0) * (values[i] ?? 0) * (right[i * columns + column] ?? 0);
         return sum;
       });
-    const [small, large] = [smallestParts, largestParts].map((parts) => parts(matrix, rows, columns, 3));
+    const [small, large] = [smallestParts, singularParts].map((parts) => parts(matrix, rows, columns, 3));
     if (small === undefined || large === undefined) throw new Error("no parts");
     expectAll([...small.values], [...whole.values.slice(all - 3)], 9);
     expectAll([...large.values], [...whole.values.slice(0, 3)], 9);

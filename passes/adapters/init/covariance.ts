@@ -1,7 +1,7 @@
 /** CorDA: A and B start with parts of the weight, as large as what the module reads makes them. */
 import type { Gathered } from "../../../src/adapt/data-start.ts";
-import { singularParts } from "../parts/svd.ts";
-import { smallestParts } from "../parts/svd-smallest.ts";
+import { product } from "../parts/dense.ts";
+import { singularParts, smallestParts } from "../parts/svd.ts";
 
 /** Part of the mean variance that is added to each, so that the covariance can be divided by. */
 const damping = 0.01;
@@ -66,15 +66,8 @@ export function orientedFactors(
   covariance: Float64Array,
   { r, scaling, largest }: { readonly r: number; readonly scaling: number; readonly largest: boolean },
 ): { A: Float32Array<ArrayBuffer>; B: Float32Array<ArrayBuffer> } {
-  const product = new Float64Array(rows * columns);
-  for (let row = 0; row < rows; row++)
-    for (let k = 0; k < columns; k++) {
-      const factor = weight[row * columns + k] ?? 0;
-      for (let j = 0; j < columns; j++)
-        product[row * columns + j] =
-          (product[row * columns + j] ?? 0) + factor * (covariance[k * columns + j] ?? 0);
-    }
-  const { left, values } = (largest ? singularParts : smallestParts)(product, rows, columns, r);
+  const oriented = product(weight, rows, covariance, columns, columns);
+  const { left, values } = (largest ? singularParts : smallestParts)(oriented, rows, columns, r);
   const root = Float64Array.from(values, (value) => Math.sqrt(value / scaling));
   const A = new Float32Array(r * columns);
   for (let i = 0; i < r; i++) {

@@ -3,8 +3,8 @@ import { weightElements } from "../../../src/adapt/base-weight.ts";
 import { filled } from "../../../src/adapt/initializers.ts";
 import type { EmbeddingSite, LinearSite } from "../../../src/analysis/sites.ts";
 import { KeptByWeight } from "../parts/kept.ts";
-import type { SingularParts } from "../parts/svd.ts";
-import { smallestParts } from "../parts/svd-smallest.ts";
+import type { SingularParts } from "../parts/singular-parts.ts";
+import { smallestParts } from "../parts/svd.ts";
 import type { FactorStart } from "./start.ts";
 
 const kept = new KeptByWeight<SingularParts>();

@@ -4,9 +4,9 @@ import { seedFor } from "../../../src/adapt/initializers.ts";
 import { drawNormal, TorchGenerator } from "../../../src/adapt/torch-random.ts";
 import type { LinearSite } from "../../../src/analysis/sites.ts";
 import { KeptByWeight } from "../parts/kept.ts";
-import type { SingularParts } from "../parts/svd.ts";
+import type { SingularParts } from "../parts/singular-parts.ts";
+import { singularParts } from "../parts/svd.ts";
 import { randomParts } from "../parts/svd-random.ts";
-import { largestParts } from "../parts/svd-smallest.ts";
 import type { FactorStart } from "./start.ts";
 
 const kept = new KeptByWeight<SingularParts>();
@@ -22,7 +22,7 @@ export function principalStart(site: LinearSite, r: number, scaling: number, rou
   const parts = kept.for(site, `${r} ${rounds}`, () => {
     const weight = weightElements(site);
     return rounds === undefined
-      ? largestParts(weight, rows, columns, r)
+      ? singularParts(weight, rows, columns, r)
       : randomParts(weight, [rows, columns], r, {
           rounds,
           start: drawNormal(new TorchGenerator(seedFor(0, site.path)), Math.max(16, r * columns), 1),

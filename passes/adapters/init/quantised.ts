@@ -3,7 +3,7 @@ import { weightElements } from "../../../src/adapt/base-weight.ts";
 import type { LinearSite } from "../../../src/analysis/sites.ts";
 import { erf } from "../../../src/ops/kernels/erf.ts";
 import { KeptByWeight } from "../parts/kept.ts";
-import { largestParts } from "../parts/svd-smallest.ts";
+import { singularParts } from "../parts/svd.ts";
 import type { FactorStart } from "./start.ts";
 
 /** Elements of a row-major weight that share their largest magnitude. */
@@ -40,7 +40,7 @@ export function quantisedStart(
     for (let round = 0; round < rounds; round++) {
       base = nearestLevels(rest, levels);
       const lost = weight.map((value, at) => value - (base[at] ?? 0));
-      const { left, values, right } = largestParts(lost, rows, columns, r);
+      const { left, values, right } = singularParts(lost, rows, columns, r);
       const root = Float64Array.from(values, (value) => Math.sqrt(value / scaling));
       A = Float32Array.from(right, (value, at) => value * (root[Math.floor(at / columns)] ?? 0));
       B = Float32Array.from(left, (value, at) => value * (root[at % r] ?? 0));

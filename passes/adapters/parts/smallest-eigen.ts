@@ -1,4 +1,6 @@
 /** The smallest eigenvalues of a symmetric matrix with their vectors, without all the others. */
+import { dot } from "./dense.ts";
+import { tridiagonal, turnBack } from "./tridiagonal.ts";
 
 /** Eigenvectors of norm 1, one below the other, by rising eigenvalue. */
 export interface EigenPairs {
@@ -23,50 +25,6 @@ export function smallestPairs(matrix: Float64Array, size: number, count: number)
   const vectors = inner.map((vector) => turnBack(vector, reflectors));
   const holds = vectors.every((vector, k) => residual(matrix, size, vector, values[k] ?? 0) < 1e-9);
   return holds ? { values, vectors } : undefined;
-}
-
-interface Tridiagonal {
-  readonly diagonal: Float64Array;
-  /** Element i stands beside elements i and i + 1 of the diagonal. */
-  readonly beside: Float64Array;
-  /** Reflector k, of norm 1 or zero, acts on the places behind k. */
-  readonly reflectors: readonly Float64Array[];
-}
-
-function tridiagonal(matrix: Float64Array, size: number): Tridiagonal {
-  const work = Float64Array.from(matrix);
-  const beside = new Float64Array(Math.max(0, size - 1));
-  const reflectors: Float64Array[] = [];
-  for (let k = 0; k < size - 2; k++) {
-    const length = size - k - 1;
-    const vector = Float64Array.from({ length }, (_, i) => work[(k + 1 + i) * size + k] ?? 0);
-    const first = vector[0] ?? 0;
-    const norm = Math.sqrt(dot(vector, vector));
-    const target = first > 0 ? -norm : norm;
-    vector[0] = first - target;
-    const own = Math.sqrt(dot(vector, vector));
-    if (own > 0) for (let i = 0; i < length; i++) vector[i] = (vector[i] ?? 0) / own;
-    beside[k] = own > 0 ? target : first;
-    reflectors.push(vector);
-    const image = new Float64Array(length);
-    for (let i = 0; i < length; i++) {
-      let sum = 0;
-      const row = (k + 1 + i) * size + k + 1;
-      for (let j = 0; j < length; j++) sum += (work[row + j] ?? 0) * (vector[j] ?? 0);
-      image[i] = 2 * sum;
-    }
-    const share = dot(vector, image);
-    for (let i = 0; i < length; i++) image[i] = (image[i] ?? 0) - share * (vector[i] ?? 0);
-    for (let i = 0; i < length; i++) {
-      const [a, c] = [vector[i] ?? 0, image[i] ?? 0];
-      const row = (k + 1 + i) * size + k + 1;
-      for (let j = 0; j < length; j++)
-        work[row + j] = (work[row + j] ?? 0) - a * (image[j] ?? 0) - c * (vector[j] ?? 0);
-    }
-  }
-  if (size > 1) beside[size - 2] = work[(size - 1) * size + size - 2] ?? 0;
-  const diagonal = Float64Array.from({ length: size }, (_, i) => work[i * size + i] ?? 0);
-  return { diagonal, beside, reflectors };
 }
 
 /** The eigenvalue that `index` others lie below. */
@@ -165,17 +123,6 @@ function solve(
   return largest > 0 ? x.map((element) => element / largest) : x;
 }
 
-function turnBack(vector: Float64Array, reflectors: readonly Float64Array[]): Float64Array {
-  const result = Float64Array.from(vector);
-  for (let k = reflectors.length - 1; k >= 0; k--) {
-    const reflector = reflectors[k] ?? new Float64Array();
-    const rest = result.subarray(k + 1);
-    const share = 2 * dot(reflector, rest);
-    for (let i = 0; i < rest.length; i++) rest[i] = (rest[i] ?? 0) - share * (reflector[i] ?? 0);
-  }
-  return result;
-}
-
 /** Largest element of M x - value x, over the largest of M. */
 function residual(matrix: Float64Array, size: number, vector: Float64Array, value: number): number {
   let [worst, largest] = [0, Number.MIN_VALUE];
@@ -189,10 +136,4 @@ function residual(matrix: Float64Array, size: number, vector: Float64Array, valu
     worst = Math.max(worst, Math.abs(sum));
   }
   return Number.isFinite(worst) ? worst / largest : Number.POSITIVE_INFINITY;
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
-  return sum;
 }

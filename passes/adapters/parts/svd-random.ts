@@ -1,5 +1,7 @@
 /** The largest singular parts of a weight by a random search of few rounds, as torch.svd_lowrank makes them. */
-import { orthonormalRows, type SingularParts, singularParts, timesTransposed, transposed } from "./svd.ts";
+import { product, timesTransposed, transposed } from "./dense.ts";
+import type { SingularParts } from "./singular-parts.ts";
+import { orthonormalRows, singularParts } from "./svd.ts";
 
 /**
  * Singular parts of the matrix within a subspace of size `count` that `rounds` power iterations turn towards the largest ones
@@ -25,12 +27,6 @@ export function randomParts(
   }
   // The matrix within the subspace: (count, columns), whose left vectors are combinations of the rows of `images`.
   const small = singularParts(timesTransposed(images, count, turned, columns, rows), count, columns, count);
-  const left = new Float64Array(rows * count);
-  for (let row = 0; row < rows; row++)
-    for (let i = 0; i < count; i++) {
-      let sum = 0;
-      for (let k = 0; k < count; k++) sum += (images[k * rows + row] ?? 0) * (small.left[k * count + i] ?? 0);
-      left[row * count + i] = sum;
-    }
+  const left = product(transposed(images, count, rows), rows, small.left, count, count);
   return { left, values: small.values, right: small.right };
 }
