@@ -11,6 +11,9 @@ import { sizesOf } from "./parts/layer-matrix.ts";
 import { inheritedFromLora } from "./parts/lora-config.ts";
 import { windowOf } from "./parts/window.ts";
 
+/** More updates than any training has. */
+const longest = 2 ** 31 - 1;
+
 const kept = "of the schedule that drops singular values";
 
 const options = z
@@ -88,6 +91,11 @@ export default defineAdapter({
     use_dora: false,
     use_rslora: false,
   },
+  // PEFT takes no folder without a schedule: one whose start no training reaches drops nothing either.
+  toPeft: ({ options: o, tensors }) => ({
+    options: o.total_step === null ? { ...o, total_step: longest, tinit: longest - o.tfinal - 1 } : { ...o },
+    tensors,
+  }),
   sites: ["linear", "conv"],
   accepts: (site) =>
     site.kind === "conv" && site.groups > 1 ? "its convolution is grouped, while the factors are not" : true,

@@ -31,6 +31,9 @@ export async function checkFolder(
   // What is written under other options, as plain LoRA, is no copy of the case's folder.
   if (reformed && !isDeepStrictEqual(form.options, plan.adapter.options)) return;
   const facts = peftFacts(plan.adapter, plan.sites, tensors, plan.followers);
+  const changed = Object.entries(form.options).filter(
+    ([name, value]) => value !== plan.adapter.options[name],
+  );
   const folder = mkdtempSync(join(tmpdir(), "peft-case-"));
   try {
     await writePeftFolder(folder, {
@@ -49,6 +52,7 @@ export async function checkFolder(
     expect({ ...ours, ...left(theirs) }).toEqual({
       ...theirs,
       ...adjusted,
+      ...Object.fromEntries(changed),
       ...left(theirs),
     });
   } finally {
