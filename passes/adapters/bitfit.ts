@@ -20,4 +20,5 @@ export default defineAdapter({
   parameters: () => ({}),
   build: ({ y }) => y,
   merge: () => ({}),
+  unmerge: "merging puts other values in the place of those of the base model, which are not kept",
 });

@@ -165,4 +165,9 @@ export default defineAdapter({
   merge: ({ site, weight, params, options: o, b }) => ({
     weight: mergedWeight(site, weight, params, o, b),
   }),
+  unmerge: ({ site, weight, params: { R, s }, options: o, b }) => {
+    const { outputs, inputs, window } = sizesOf(site);
+    const rows = b.div(b.reshape(weight, [outputs, inputs * window]), b.reshape(s, [outputs, 1]));
+    return { weight: b.reshape(rotate(rows, site, R, o, b, false), weightShape(site)) };
+  },
 });

@@ -102,4 +102,5 @@ export default defineAdapter({
     const inner = o.para ? b.neg(taken) : b.sub(b.mul(factorOf(params, "R"), scalingOf(site, o)), taken);
     return { weight: b.add(weight, b.matmul(left, inner)) };
   },
+  unmerge: "merging takes a part of each weight away, which is not kept",
 });

@@ -1,6 +1,6 @@
 /** GLoRA: frozen weight and bias, each scaled and shifted by trained matrices, vectors or numbers. */
 import { z } from "zod";
-import { defineAdapter, type ParameterSpec } from "../../src/adapt/define.ts";
+import { defineAdapter, type Merged, type ParameterSpec } from "../../src/adapt/define.ts";
 import { filled, kaimingUniform, normal } from "../../src/adapt/initializers.ts";
 import { targetOptions } from "../../src/adapt/targets.ts";
 import { InternalError } from "../../src/diagnostics/define.ts";
@@ -89,6 +89,20 @@ function adaptedOf(weight: Value, bias: Value | undefined, params: Params, o: Op
   };
 }
 
+/** The reverse: the weight first, which the bias took a part of. */
+function sourceOf(weight: Value, bias: Value | undefined, params: Params, o: Options, b: OpBuilder): Merged {
+  const kinds = kindsOf(o, bias !== undefined);
+  const part = (name: Name): Value | undefined => partOf(name, kinds[name], params, b);
+  const less = (sum: Value, term: Value | undefined): Value => (term === undefined ? sum : b.sub(sum, term));
+  const over = (x: Value, factor: Value | undefined): Value =>
+    factor === undefined ? x : b.div(x, b.add(factor, 1));
+  const own = over(less(weight, part("B")), part("A"));
+  if (bias === undefined) return { weight: own };
+  const c = part("C");
+  const product = c === undefined ? undefined : b.reshape(b.matmul(own, c), [-1]);
+  return { weight: own, bias: over(less(less(bias, part("E")), product), part("D")) };
+}
+
 export default defineAdapter({
   name: "glora",
   peftType: "GLORA",
@@ -121,4 +135,5 @@ export default defineAdapter({
     return base(x, adaptedOf(weight(), bias, params, o, b));
   },
   merge: ({ weight, bias, params, options: o, b }) => adaptedOf(weight, bias, params, o, b),
+  unmerge: ({ weight, bias, params, options: o, b }) => sourceOf(weight, bias, params, o, b),
 });

@@ -30,11 +30,11 @@ const options = z
 type Options = z.output<typeof options>;
 
 /** W * (B A) in the layout of the weight. */
-function deltaOf(site: LayerSite, weight: Value, A: Value, B: Value, { r }: Options, b: OpBuilder): Value {
-  if (site.kind === "linear") return b.mul(weight, b.matmul(B, A));
-  if (site.kind === "embedding") return b.mul(weight, b.transpose(b.matmul(B, A), [1, 0]));
+function factorOf(site: LayerSite, A: Value, B: Value, { r }: Options, b: OpBuilder): Value {
+  if (site.kind === "linear") return b.matmul(B, A);
+  if (site.kind === "embedding") return b.transpose(b.matmul(B, A), [1, 0]);
   const product = b.matmul(b.reshape(B, [site.outChannels, r]), b.reshape(A, [r, -1]));
-  return b.mul(weight, b.reshape(product, [site.outChannels, site.inChannels, ...site.kernel]));
+  return b.reshape(product, [site.outChannels, site.inChannels, ...site.kernel]);
 }
 
 export default defineAdapter({
@@ -83,11 +83,14 @@ export default defineAdapter({
   },
   build: ({ site, x, y, weight, base, params: { A, B }, options: o, b, dropout }) => {
     const frozen = weight();
-    const delta = deltaOf(site, frozen, A, B, o, b);
+    const delta = b.mul(frozen, factorOf(site, A, B, o, b));
     if (o.hira_dropout === 0) return base(x, { weight: b.add(frozen, delta) });
     return b.add(y, b.matmul(dropout(x, o.hira_dropout), b.transpose(delta, [1, 0])));
   },
   merge: ({ site, weight, params: { A, B }, options: o, b }) => ({
-    weight: b.add(weight, deltaOf(site, weight, A, B, o, b)),
+    weight: b.add(weight, b.mul(weight, factorOf(site, A, B, o, b))),
+  }),
+  unmerge: ({ site, weight, params: { A, B }, options: o, b }) => ({
+    weight: b.div(weight, b.add(factorOf(site, A, B, o, b), 1)),
   }),
 });

@@ -62,9 +62,16 @@ function reflect(x: Value, u: Value, o: Options, b: OpBuilder, reverse: boolean)
   }, x);
 }
 
-function mergedWeight(site: MatrixSite, weight: Value, u: Value, o: Options, b: OpBuilder): Value {
+function reflectedWeight(
+  site: MatrixSite,
+  weight: Value,
+  u: Value,
+  o: Options,
+  b: OpBuilder,
+  reverse = false,
+): Value {
   const { outputs } = sizesOf(site);
-  return b.reshape(reflect(b.reshape(weight, [outputs, -1]), u, o, b, false), weightShape(site));
+  return b.reshape(reflect(b.reshape(weight, [outputs, -1]), u, o, b, reverse), weightShape(site));
 }
 
 export default defineAdapter({
@@ -99,8 +106,11 @@ export default defineAdapter({
   build: ({ site, x, weight, base, params: { u }, options: o, b }) =>
     site.kind === "linear"
       ? base(reflect(x, u, o, b, true))
-      : base(x, { weight: mergedWeight(site, weight(), u, o, b) }),
+      : base(x, { weight: reflectedWeight(site, weight(), u, o, b) }),
   merge: ({ site, weight, params: { u }, options: o, b }) => ({
-    weight: mergedWeight(site, weight, u, o, b),
+    weight: reflectedWeight(site, weight, u, o, b),
+  }),
+  unmerge: ({ site, weight, params: { u }, options: o, b }) => ({
+    weight: reflectedWeight(site, weight, u, o, b, true),
   }),
 });

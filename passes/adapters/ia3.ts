@@ -1,10 +1,11 @@
 /** IA3: learned factors on the outputs, or for feed-forward modules on the inputs, of frozen layers. */
 import { z } from "zod";
-import { defineAdapter } from "../../src/adapt/define.ts";
+import { defineAdapter, type MergeContext, type Merged } from "../../src/adapt/define.ts";
 import { filled, normal } from "../../src/adapt/initializers.ts";
 import { fullMatch } from "../../src/adapt/pattern.ts";
 import { names, targetOptions } from "../../src/adapt/targets.ts";
 import { combineTensors } from "../../src/adapt/task-arithmetic.ts";
+import type { Value } from "../../src/ir/value.ts";
 import { fromNumbers } from "../../src/ops/ndarray.ts";
 import type { MatrixSite } from "./parts/layer-matrix.ts";
 
@@ -49,6 +50,20 @@ function shapeOf(site: MatrixSite, feedforward: boolean): readonly number[] {
     return [1, feedforward ? site.inChannels : site.outChannels, ...site.kernel.map(() => 1)];
   }
   return feedforward ? [1, site.inFeatures] : [site.outFeatures, 1];
+}
+
+/** Weights by the factors of inputs or outputs; of outputs, biases too. */
+function scaled(
+  { site, weight, bias, options: o, b }: MergeContext<z.output<typeof options>, "l", MatrixSite["kind"]>,
+  l: Value,
+): Merged | string {
+  const feedforward = isFeedforward(o, site.path);
+  const grouped = site.kind === "conv" && site.groups > 1;
+  if (feedforward && grouped) return "its convolution is grouped and its inputs are scaled";
+  const perOutput = site.kind === "conv" && !feedforward;
+  const factor = perOutput ? b.reshape(l, [site.outChannels, 1, ...site.kernel.map(() => 1)]) : l;
+  const merged = { weight: b.mul(weight, factor) };
+  return feedforward || bias === undefined ? merged : { ...merged, bias: b.mul(bias, b.reshape(l, [-1])) };
 }
 
 export default defineAdapter({
@@ -97,19 +112,6 @@ export default defineAdapter({
     const factor = site.kind === "linear" ? b.reshape(l, [-1]) : l;
     return isFeedforward(o, site.path) ? base(b.mul(x, factor)) : b.mul(y, factor);
   },
-  merge: ({ site, weight, bias, params: { l }, options: o, b }) => {
-    const feedforward = isFeedforward(o, site.path);
-    if (site.kind === "conv") {
-      if (feedforward && site.groups > 1) return "its convolution is grouped and its inputs are scaled";
-      const perOutput = [site.outChannels, 1, ...site.kernel.map(() => 1)];
-      return scaled(b.mul(weight, feedforward ? l : b.reshape(l, perOutput)));
-    }
-    return scaled(b.mul(weight, l));
-
-    function scaled(merged: typeof weight): { weight: typeof weight; bias?: typeof weight } {
-      return feedforward || bias === undefined
-        ? { weight: merged }
-        : { weight: merged, bias: b.mul(bias, b.reshape(l, [-1])) };
-    }
-  },
+  merge: (context) => scaled(context, context.params.l),
+  unmerge: (context) => scaled(context, context.b.div(1, context.params.l)),
 });

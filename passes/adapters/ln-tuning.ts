@@ -35,4 +35,5 @@ export default defineAdapter({
   }),
   build: ({ x, params, base }) => base(x, params),
   merge: ({ params }) => params,
+  unmerge: "merging puts other values in the place of those of the base model, which are not kept",
 });

@@ -1,5 +1,5 @@
 /** LoRA: a low-rank update beside a frozen weight. */
-import { defineAdapter } from "../../src/adapt/define.ts";
+import { defineAdapter, type Merged, withoutAdded } from "../../src/adapt/define.ts";
 import { matchPattern } from "../../src/adapt/targets.ts";
 import type { LayerSite } from "../../src/analysis/sites.ts";
 import { combination } from "./lora/combination.ts";
@@ -11,6 +11,7 @@ import { plainForm } from "./lora/plain-form.ts";
 import { acceptsStart, hasTakenStart, unportableStart } from "./lora/starts.ts";
 import { withTaken, withTakenWeight } from "./lora/taken.ts";
 import { acceptsTying, ownFactors, tiedSpecs, tyingHook } from "./lora/tied.ts";
+import type { LoraMergeContext } from "./lora/variant.ts";
 import { acceptsVariant, variantAsked, variantOf } from "./lora/variants.ts";
 import { absentOfLora } from "./parts/lora-config.ts";
 import { tokenCompanions } from "./parts/token-companion.ts";
@@ -29,6 +30,19 @@ function acceptsPlain(site: LayerSite, o: Options): true | string {
     return `rank ${o.r} is not a multiple of its ${site.groups} groups`;
   if (isTargetedByParameter(site, o)) return "its weight is adapted by target_parameters";
   return !(o.lora_bias && site.kind === "embedding") || "lora_bias is not defined for embeddings";
+}
+
+function merge(given: LoraMergeContext): Merged | string {
+  if (given.site.kind === "conv" && given.site.groups > 1)
+    return "its convolution is grouped, while A is not";
+  const context = withTakenWeight(given);
+  const variant = variantOf(given.site, given.options)?.merge;
+  if (variant !== undefined) return variant(context);
+  const { site, weight, bias, params, options: o, b } = context;
+  const merged = { weight: b.add(weight, deltaOf(site, ownFactors(site, params), o, b)) };
+  if (params.bias === undefined) return merged;
+  if (bias === undefined) return "it has no bias that the one of B could be added to";
+  return { ...merged, bias: b.add(bias, b.mul(params.bias, scalingOf(o))) };
 }
 
 export default defineAdapter({
@@ -72,16 +86,6 @@ export default defineAdapter({
     const dropped = site.kind === "embedding" ? x : dropout(x, o.lora_dropout);
     return b.add(y, updateOf(site, dropped, ownFactors(site, params), o, b));
   },
-  merge: (given) => {
-    if (given.site.kind === "conv" && given.site.groups > 1)
-      return "its convolution is grouped, while A is not";
-    const context = withTakenWeight(given);
-    const variant = variantOf(given.site, given.options)?.merge;
-    if (variant !== undefined) return variant(context);
-    const { site, weight, bias, params, options: o, b } = context;
-    const merged = { weight: b.add(weight, deltaOf(site, ownFactors(site, params), o, b)) };
-    if (params.bias === undefined) return merged;
-    if (bias === undefined) return "it has no bias that the one of B could be added to";
-    return { ...merged, bias: b.add(bias, b.mul(params.bias, scalingOf(o))) };
-  },
+  merge,
+  unmerge: (given) => variantOf(given.site, given.options)?.unmerge ?? withoutAdded(merge, given),
 });

@@ -7,6 +7,7 @@ import type { LinearSite } from "../../src/analysis/sites.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { rankOf } from "../../src/ops/facts.ts";
+import { identity, inverseOf } from "./parts/inverse.ts";
 
 const options = z
   .strictObject({
@@ -55,6 +56,15 @@ function deltaOf(site: LinearSite, weight: Value, block: Value, o: Options, b: O
     1,
   );
   return inFeatures % r === 0 ? repeated : b.slice(repeated, { starts: [0], ends: [inFeatures], axes: [1] });
+}
+
+/** W of W' = W (I + D) + D, by blocks of r x r. */
+function unmergedBlocks(site: LinearSite, weight: Value, block: Value, { r }: Options, b: OpBuilder): Value {
+  const { inFeatures, outFeatures } = site;
+  const blocks = b.transpose(b.reshape(weight, [outFeatures / r, r, inFeatures / r, r]), [2, 0, 1, 3]);
+  const inverse = inverseOf(b.add(block, identity(r, b)), outFeatures / r, r, b);
+  const own = b.matmul(b.sub(blocks, block), inverse);
+  return b.reshape(b.transpose(own, [1, 2, 0, 3]), [outFeatures, inFeatures]);
 }
 
 export default defineAdapter({
@@ -110,5 +120,11 @@ export default defineAdapter({
   },
   merge: ({ site, weight, params: { block }, options: o, b }) => ({
     weight: b.add(weight, deltaOf(site, weight, block, o, b)),
+  }),
+  unmerge: ({ site, weight, params: { block }, options: o, b }) => ({
+    weight:
+      o.init_weights === "bat"
+        ? unmergedBlocks(site, weight, block, o, b)
+        : b.sub(weight, deltaOf(site, weight, block, o, b)),
   }),
 });

@@ -9,6 +9,7 @@ import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
 import { detach } from "../../src/ops/detach.ts";
 import { dimOf } from "../../src/ops/facts.ts";
+import { inverseOf } from "./parts/inverse.ts";
 import { sizesOf } from "./parts/layer-matrix.ts";
 import { aboveDiagonal, cayley, cayleySeries, skewOf, turnBlocks } from "./parts/rotation.ts";
 
@@ -107,9 +108,17 @@ function rotationsOf(site: LayerSite, vectors: Value, o: Options, b: OpBuilder):
     : cayley(skew, own, size, b);
 }
 
-function mergedWeight(site: LayerSite, weight: Value, vectors: Value, o: Options, b: OpBuilder): Value {
-  const { count, size } = blocksOf(site, o);
+/** What undoes them: the series is near a rotation, and no rotation. */
+function inversesOf(site: LayerSite, vectors: Value, o: Options, b: OpBuilder): Value {
   const rotations = rotationsOf(site, vectors, o, b);
+  const { count, size } = blocksOf(site, o);
+  return o.use_cayley_neumann
+    ? inverseOf(rotations, o.block_share ? 1 : count, size, b)
+    : b.transposeLast(rotations);
+}
+
+function turnedWeight(site: LayerSite, weight: Value, rotations: Value, o: Options, b: OpBuilder): Value {
+  const { count, size } = blocksOf(site, o);
   // A table's rows are what the module yields; those of all others are what meets its input.
   if (site.kind === "embedding") return turnBlocks(weight, rotations, count, size, b);
   const { outputs } = sizesOf(site);
@@ -162,7 +171,8 @@ export default defineAdapter({
       : undefined,
   build: ({ site, x, y, weight, base, params: { rotation }, options: o, b }) => {
     // Windows overlap, so that no rotation of the input does what one of the window's weight does.
-    if (site.kind === "conv") return base(x, { weight: mergedWeight(site, weight(), rotation, o, b) });
+    if (site.kind === "conv")
+      return base(x, { weight: turnedWeight(site, weight(), rotationsOf(site, rotation, o, b), o, b) });
     const { count, size } = blocksOf(site, o);
     const rotations = rotationsOf(site, rotation, o, b);
     return site.kind === "embedding"
@@ -170,6 +180,9 @@ export default defineAdapter({
       : base(turnBlocks(x, rotations, count, size, b));
   },
   merge: ({ site, weight, params: { rotation }, options: o, b }) => ({
-    weight: mergedWeight(site, weight, rotation, o, b),
+    weight: turnedWeight(site, weight, rotationsOf(site, rotation, o, b), o, b),
+  }),
+  unmerge: ({ site, weight, params: { rotation }, options: o, b }) => ({
+    weight: turnedWeight(site, weight, inversesOf(site, rotation, o, b), o, b),
   }),
 });

@@ -107,4 +107,5 @@ export default defineAdapter({
     const update = b.matmul(factorOf(params, "B"), b.transpose(hiddenOf(weight, params, o, b), [1, 0]));
     return { weight: b.add(weight, b.mul(update, o.scaling)) };
   },
+  unmerge: "the update that merging adds is made of the weight by a network, which has no inverse",
 });

@@ -4,8 +4,10 @@ import { defineAdapter } from "../../src/adapt/define.ts";
 import { filled, type Initializer, normal } from "../../src/adapt/initializers.ts";
 import { targetOptions } from "../../src/adapt/targets.ts";
 import { InternalError } from "../../src/diagnostics/define.ts";
+import { staticShape } from "../../src/ir/shape.ts";
 import type { Value } from "../../src/ir/value.ts";
 import type { OpBuilder } from "../../src/ops/builder.ts";
+import { shapeOf } from "../../src/ops/facts.ts";
 
 const { target_modules, modules_to_save } = targetOptions;
 
@@ -70,6 +72,33 @@ function rotate(z: Value, theta: Value, alpha: Value, o: Options, b: OpBuilder):
   return b.reshape(result, [...leading, features]);
 }
 
+/** The reverse of {@link rotate}: each pair of elements by the inverse of its two rows of factors. */
+function rotateBack(z: Value, theta: Value, alpha: Value, o: Options, b: OpBuilder): Value {
+  const shape = staticShape(shapeOf(z));
+  const rank = shape?.length;
+  const features = shape?.at(-1);
+  if (rank === undefined || features === undefined)
+    throw new InternalError(`the shape of "${z.name}" is not known`);
+  const leading = Array.from({ length: rank - 1 }, () => 0);
+  const pairs = b.reshape(z, [...leading, features / o.group_size, 2, o.group_size / 2]);
+  const half = (of: Value, at: number, axis: number): Value =>
+    b.slice(of, { starts: [at], ends: [at + 1], axes: [axis] });
+  const [cos, sin] = columnsOf(theta, alpha, o, b);
+  const both = (of: Value): [Value, Value] =>
+    o.variant === "road_1" ? [of, of] : [half(of, 0, 1), half(of, 1, 1)];
+  const [[c, c2], [s, s2]] = [both(cos), both(sin)];
+  const [first, second] = [half(pairs, 0, rank), half(pairs, 1, rank)];
+  const area = b.add(b.mul(c, c2), b.mul(s, s2));
+  const source = b.concat(
+    [
+      b.div(b.add(b.mul(c2, first), b.mul(s, second)), area),
+      b.div(b.sub(b.mul(c, second), b.mul(s2, first)), area),
+    ],
+    rank,
+  );
+  return b.reshape(source, [...leading, features]);
+}
+
 export default defineAdapter({
   name: "road",
   peftType: "ROAD",
@@ -96,5 +125,9 @@ export default defineAdapter({
   merge: ({ weight, bias, params: { theta, alpha }, options: o, b }) => ({
     weight: b.transpose(rotate(b.transpose(weight, [1, 0]), theta, alpha, o, b), [1, 0]),
     ...(bias === undefined ? {} : { bias: rotate(bias, theta, alpha, o, b) }),
+  }),
+  unmerge: ({ weight, bias, params: { theta, alpha }, options: o, b }) => ({
+    weight: b.transpose(rotateBack(b.transpose(weight, [1, 0]), theta, alpha, o, b), [1, 0]),
+    ...(bias === undefined ? {} : { bias: rotateBack(bias, theta, alpha, o, b) }),
   }),
 });

@@ -43,4 +43,5 @@ export default defineAdapter({
   merge: ({ weight, params: { delta }, options: o, b }) => ({
     weight: mergeTokens(b, weight, delta, o.token_indices),
   }),
+  unmerge: "merging puts other values in the place of those of the base model, which are not kept",
 });

@@ -319,6 +319,7 @@ function define<
           throw new InternalError(`${name} is not built from modules`);
         },
         merge: () => notWeights,
+        unmerge: () => notWeights,
       };
     },
   };

@@ -203,6 +203,11 @@ export interface AdapterSpec<
   /** The same as weights; a reason where that is not possible, for some sites or for all. */
   readonly merge: string | ((context: MergeContext<z.output<S>, K | H, T>) => Merged | string);
   /**
+   * The reverse: what merged weights, given in the place of the base model's, were made of; a reason where they do not say. Absent:
+   * what merging makes of weights of zeros is subtracted, which is right where it adds the same to any weights.
+   */
+  readonly unmerge?: string | ((context: MergeContext<z.output<S>, K | H, T>) => Merged | string);
+  /**
    * Whether an output layer whose weight is the table of an adapted embedding is adapted with it, by the same tensors: its site
    * then has the embedding's path in `tiedTo`. `both`: the embedding of a chosen output layer, too.
    */
@@ -285,6 +290,7 @@ export interface BoundAdapter {
   penalty(params: readonly Readonly<Record<string, Value>>[], b: OpBuilder): Value | undefined;
   build(context: Omit<BuildContext<unknown, string>, "options">): Value;
   merge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
+  unmerge(context: Omit<MergeContext<unknown, string>, "options">): Merged | string;
 }
 
 /**
@@ -325,6 +331,13 @@ export function defineAdapter<
       const hook = spec.hook?.(options);
       const optionsAt = (site: AnySite): z.output<S> =>
         spec.optionsFor?.(options, ownerPath(site)) ?? options;
+      const at = (
+        context: Omit<MergeContext<unknown, string>, "options">,
+      ): MergeContext<z.output<S>, string, T> => ({
+        ...context,
+        site: own(context.site),
+        options: optionsAt(context.site),
+      });
       return {
         name,
         peftType,
@@ -354,11 +367,32 @@ export function defineAdapter<
         shared: (all) => spec.shared?.(all.map(own), options) ?? {},
         build: (context) =>
           spec.build({ ...context, site: own(context.site), options: optionsAt(context.site) }),
-        merge: (context) =>
-          typeof spec.merge === "string"
-            ? spec.merge
-            : spec.merge({ ...context, site: own(context.site), options: optionsAt(context.site) }),
+        merge: (context) => mergedBy(spec.merge, at(context)),
+        unmerge: (context) =>
+          spec.unmerge === undefined
+            ? withoutAdded(spec.merge, at(context))
+            : mergedBy(spec.unmerge, at(context)),
       };
     },
+  };
+}
+
+type Merging<C> = string | ((context: C) => Merged | string);
+
+function mergedBy<C>(merge: Merging<C>, context: C): Merged | string {
+  return typeof merge === "string" ? merge : merge(context);
+}
+
+/** Merged weights less what merging makes of zeros: the reverse of one that adds the same to any weights. */
+export function withoutAdded<
+  C extends { readonly weight: Value; readonly bias: Value | undefined; readonly b: OpBuilder },
+>(merge: Merging<C>, context: C): Merged | string {
+  const { weight, bias, b } = context;
+  const zeros = { weight: b.sub(weight, weight), bias: bias && b.sub(bias, bias) };
+  const added = mergedBy(merge, { ...context, ...zeros });
+  if (typeof added === "string") return added;
+  return {
+    ...(added.weight === undefined ? {} : { weight: b.sub(weight, added.weight) }),
+    ...(added.bias === undefined || bias === undefined ? {} : { bias: b.sub(bias, added.bias) }),
   };
 }

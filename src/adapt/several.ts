@@ -65,6 +65,7 @@ export function severalAdapters(members: readonly Member[], choice: Choice): Bou
     build: (context) =>
       choice.kind === "together" ? buildTogether(members, context) : buildRows(members, context, choice.rows),
     merge: () => "adapters are chosen by row",
+    unmerge: () => "adapters are chosen by row",
   };
 }
 

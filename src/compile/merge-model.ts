@@ -4,15 +4,17 @@ import { type Share, sharesOf } from "../adapt/companions.ts";
 import type { BoundAdapter } from "../adapt/define.ts";
 import { notWeights } from "../adapt/define-structure.ts";
 import { keyOf, keyPrefix } from "../adapt/parameters.ts";
-import { findBaseParameters, tieOutputs } from "../adapt/saved.ts";
+import { type BaseParameter, findBaseParameters, tieOutputs } from "../adapt/saved.ts";
 import { basePath, ownerPath } from "../adapt/select.ts";
 import { findSites, type Site } from "../analysis/sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { cloneModel } from "../ir/clone.ts";
+import { isFloat } from "../ir/dtype.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
+import { fromTensor } from "../ops/ndarray.ts";
 import { mayHideModules, unfuseGraph } from "../rewrite/unfuse.ts";
 import { mergeJobs, newWeights, replaceWeights } from "./merge.ts";
 import { runPasses } from "./passes.ts";
@@ -50,16 +52,76 @@ export async function mergeModel(source: Model, request: MergeRequest): Promise<
     throw adaptErrors.E_MERGE_REFUSED("the model", adapter.name, notWeights);
   const opened = openForMerging(source, request);
   const { model, sites } = opened;
-  const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset, requantize !== undefined);
+  const jobs = mergeJobs(adapter, adaptedSites(sites, paths), tensors, mergeOpset, {
+    requantize: requantize !== undefined,
+  });
   const results = new Map<Site, ReadonlyMap<string, Tensor>>();
   for (const [index, job] of jobs.entries()) {
     results.set(job.site, await run(job.model));
     onProgress?.(index + 1, jobs.length);
   }
-  const found = findBaseParameters(model.graph, sites);
-  const parameters = adapter.tied === "both" ? tieOutputs(found, sites) : found;
+  const parameters = parametersOf(model.graph, sites, adapter);
   replaceWeights(model.graph, newWeights(parameters, results, tensors, requantize));
   return opened.fused?.() ?? model;
+}
+
+/**
+ * The model that a merged one was made of, by the tensors that were merged into it: equal to the source but for rounding. What
+ * comes out is merged again, and has to give the merged weights back.
+ *
+ * @throws DiagnosticError `E_UNMERGE_REFUSED` where merged weights do not say what they were, `E_UNMERGE_INEXACT` where float32 has
+ * lost it, `E_MERGE_MODULE`.
+ */
+export async function unmergeModel(merged: Model, request: MergeRequest): Promise<Model> {
+  const { adapter, paths, tensors, run, onProgress } = request;
+  if (adapter.structure !== undefined)
+    throw adaptErrors.E_UNMERGE_REFUSED("the model", adapter.name, notWeights);
+  const { model, sites, fused } = openForMerging(merged, request);
+  const adapted = adaptedSites(sites, paths);
+  const added = new Set(sharesOf(adapter, adapted, tensors).flatMap(keysOf));
+  const whole = [...tensors.keys()].find((key) => key.startsWith(keyPrefix) && !added.has(key));
+  if (whole !== undefined)
+    throw adaptErrors.E_UNMERGE_REFUSED("the model", adapter.name, trainedWhole(whole));
+  const results = new Map<Site, ReadonlyMap<string, Tensor>>();
+  const jobs = mergeJobs(adapter, adapted, tensors, mergeOpset, { reverse: true });
+  for (const [index, { site, model: job }] of jobs.entries()) {
+    results.set(site, await run(job));
+    onProgress?.(index + 1, jobs.length);
+  }
+  replaceWeights(model.graph, newWeights(parametersOf(model.graph, sites, adapter), results, tensors));
+  const source = fused?.() ?? model;
+  const { onProgress: _, ...again } = request;
+  requireSame(await mergeModel(source, again), merged, adapter.name);
+  return source;
+}
+
+function parametersOf(graph: Graph, sites: readonly Site[], { tied }: BoundAdapter): BaseParameter[] {
+  const found = findBaseParameters(graph, sites);
+  return tied === "both" ? tieOutputs(found, sites) : found;
+}
+
+/** Largest share of a weight's norm by which it may be off after both ways in float32. */
+const mostOff = 1e-4;
+
+function requireSame({ graph }: Model, wanted: Model, method: string): void {
+  const weights = new Map([...wanted.graph.initializers].map(({ name, initializer }) => [name, initializer]));
+  for (const { name, initializer } of graph.initializers) {
+    const other = weights.get(name);
+    if (initializer === undefined || other === undefined || !isFloat(other.dtype)) continue;
+    if (initializer.source === other.source) continue;
+    const [own, given] = [fromTensor(initializer).numbers, fromTensor(other).numbers];
+    let [off, all] = [0, 0];
+    for (let i = 0; i < given.length; i++) {
+      off += ((own[i] ?? Number.NaN) - (given[i] ?? 0)) ** 2;
+      all += (given[i] ?? 0) ** 2;
+    }
+    const share = Math.sqrt(off / (all || 1));
+    if (!(share <= mostOff)) throw adaptErrors.E_UNMERGE_INEXACT(name, method, share);
+  }
+}
+
+function trainedWhole(key: string): string {
+  return `"${key}" was trained itself, and its value before is not in the merged model`;
 }
 
 interface Opened {

@@ -35,14 +35,15 @@ export interface MergeJob {
  *
  * @param tensors trained tensors by checkpoint key.
  * @param requantize whether quantised weights are merged into, too.
- * @throws DiagnosticError `E_MERGE_REFUSED`, `E_MERGE_QUANTIZED`, `E_REQUANTIZE`, `E_CHECKPOINT_KEY_MISSING`.
+ * @param reverse the weights are merged ones, and what they were is computed.
+ * @throws DiagnosticError `E_MERGE_REFUSED`, `E_UNMERGE_REFUSED`, `E_MERGE_QUANTIZED`, `E_REQUANTIZE`, `E_CHECKPOINT_KEY_MISSING`.
  */
 export function mergeJobs(
   adapter: BoundAdapter,
   sites: readonly Site[],
   tensors: ReadonlyMap<string, Tensor>,
   opset: number,
-  requantize = false,
+  { requantize = false, reverse = false }: { readonly requantize?: boolean; readonly reverse?: boolean } = {},
 ): MergeJob[] {
   const seen = new Set<string>();
   return sharesOf(adapter, sites, tensors).flatMap(({ adapter: owner, sites: linked }) => {
@@ -56,7 +57,7 @@ export function mergeJobs(
       if (quantized !== undefined && !requantize)
         throw adaptErrors.E_MERGE_QUANTIZED(site.path, quantized.description);
       if (quantized !== undefined) requireLayout(site, quantized);
-      return [mergeJob(owner, site, [...shared, ...own], tensors, opset)];
+      return [mergeJob(owner, site, [...shared, ...own], tensors, { opset, reverse })];
     });
   });
 }
@@ -72,7 +73,7 @@ function mergeJob(
   site: Site,
   keys: Keys,
   tensors: ReadonlyMap<string, Tensor>,
-  opset: number,
+  { opset, reverse }: { readonly opset: number; readonly reverse: boolean },
 ): MergeJob {
   const model = new Model({ opsets: [["", opset]], graph: new Graph("merge") });
   const { graph } = model;
@@ -91,8 +92,12 @@ function mergeJob(
   const biasKey = `${keyPrefix}${basePath(site)}.base_layer.bias`;
   const bias =
     site.bias === undefined ? undefined : inFloat32(b, torchTensor(site.bias, tensors, biasKey), "base.bias");
-  const merged = adapter.merge({ site, weight, bias, params, b });
-  if (typeof merged === "string") throw adaptErrors.E_MERGE_REFUSED(site.path, adapter.name, merged);
+  const given = { site, weight, bias, params, b };
+  const merged = reverse ? adapter.unmerge(given) : adapter.merge(given);
+  if (typeof merged === "string")
+    throw reverse
+      ? adaptErrors.E_UNMERGE_REFUSED(site.path, adapter.name, merged)
+      : adaptErrors.E_MERGE_REFUSED(site.path, adapter.name, merged);
   const outputs = [
     ["weight", merged.weight],
     ["bias", merged.bias],

@@ -12,9 +12,11 @@ import { gradientOfLoss } from "./checks/gradient.ts";
 import { mergedModel } from "./checks/merge.ts";
 import { inBfloat16, inFloat16, inFloat32 } from "./checks/precision.ts";
 import { twoRanks } from "./checks/ranks.ts";
+import { recomputes } from "./checks/recompute.ts";
 import { resumes } from "./checks/resume.ts";
 import { identityAtStart, sameFromSeed } from "./checks/start.ts";
 import { baseUntouched, everyTensorCounts, trainsDeclared } from "./checks/trained.ts";
+import { unmergedModel } from "./checks/unmerge.ts";
 import { variations } from "./options.ts";
 import { type Probe, probes } from "./probes.ts";
 import { compileSubject, fitSubject, type Subject } from "./subject.ts";
@@ -30,6 +32,8 @@ const checks: readonly Check[] = [
   gradientOfLoss,
   everyTensorCounts,
   mergedModel,
+  unmergedModel,
+  recomputes,
   folderRoundTrip,
   inFloat32,
   inFloat16,
@@ -45,6 +49,7 @@ const checksOfOptions: ReadonlySet<Check> = new Set([
   identityAtStart,
   gradientOfLoss,
   mergedModel,
+  unmergedModel,
   folderRoundTrip,
   inFloat32,
 ]);

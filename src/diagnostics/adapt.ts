@@ -230,6 +230,20 @@ export const adaptErrors = defineDiagnostics({
     got: "no such module or parameter in the graph of the file",
     next: "merge into the file that was compiled, or export the adapter instead: peft-compile export DIR --format peft",
   }),
+  E_UNMERGE_REFUSED: (path: string, method: string, reason: string) => ({
+    message: `what "${path}" was before merging cannot be told: ${reason}`,
+    place: path,
+    expected: `merged weights of which ${method} tells what they were`,
+    got: reason,
+    next: "use the model that the adapter was compiled from, which merging leaves as it is",
+  }),
+  E_UNMERGE_INEXACT: (weight: string, method: string, share: number) => ({
+    message: `unmerging "${weight}" gives weights that merge into others`,
+    place: weight,
+    expected: `weights into which ${method} merges to what was given`,
+    got: `${share} of them off, by norm`,
+    next: "use the model that the adapter was compiled from, and see that the merged one was made with this very checkpoint",
+  }),
   E_MERGE_REFUSED: (path: string, method: string, reason: string) => ({
     message: `the adapter on "${path}" cannot be merged: ${reason}`,
     place: path,

@@ -95,6 +95,39 @@ describe("tests of the conformance suite", () => {
     expect([...failures.keys()]).toEqual(["merges into weights that compute the same"]);
   });
 
+  it("finds an unmerging that leaves the update in", () =>
+    expectFailure(
+      { unmerge: ({ weight }) => ({ weight }) },
+      ["gives the weights back that it merged into"],
+      /unmerging "layers\.0\.up\.weight" gives weights that merge into others/,
+    ));
+
+  it("finds an unmerging of what is not added alone", async () => {
+    const scale: Partial<Spec> = {
+      merge: ({ weight, params, b }) => ({
+        weight: b.mul(weight, b.add(b.matmul(params.up, params.down), 1)),
+      }),
+      build: ({ x, y, params, b, weight }) =>
+        b.add(y, b.matmul(x, b.transpose(b.mul(weight(), b.matmul(params.up, params.down)), [1, 0]))),
+    };
+    const failures = await failuresOf({ ...right, ...scale });
+    expect(failures.get("gives the weights back that it merged into")).toMatch(/gives weights that merge/);
+    const reason = await failuresOf({ ...right, ...scale, unmerge: "its factors may be zero" });
+    expect(reason.has("gives the weights back that it merged into")).toBe(false);
+  });
+
+  it("finds a graph that is another one where values are computed again", async () => {
+    let built = 0;
+    const failures = await failuresOf({
+      ...right,
+      build: (context) => {
+        built += 1;
+        return context.b.mul(right.build(context), 1 + built / 1000);
+      },
+    });
+    expect(failures.get("computes the same where values are computed again")).toMatch(/its loss is/);
+  });
+
   it("finds a trained tensor too many that nothing reads", () =>
     expectFailure(
       {

@@ -65,4 +65,5 @@ export const dora: LoraVariant = {
     const axes = site.kind === "conv" ? site.kernel.map(() => 1) : [];
     return { weight: b.mul(sum, b.reshape(ratio, [-1, 1, ...axes])) };
   },
+  unmerge: "merging gives weights the learned magnitudes in place of their own, which are not kept",
 };

@@ -24,4 +24,6 @@ export interface LoraVariant {
   readonly build?: (context: LoraContext) => Value;
   /** The weights with the adapter inside, where those of plain LoRA are others; a reason where there are none. */
   readonly merge?: (context: LoraMergeContext) => Merged | string;
+  /** Why merged weights do not say what they were, where merging does more than add to them. */
+  readonly unmerge?: string;
 }
