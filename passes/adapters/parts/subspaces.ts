@@ -3,8 +3,10 @@ import { biasElements, weightElements } from "../../../src/adapt/base-weight.ts"
 import { drawNormal, TorchGenerator } from "../../../src/adapt/torch-random.ts";
 import type { LinearSite } from "../../../src/analysis/sites.ts";
 import { clusterRows } from "./clusters.ts";
+import { transposed } from "./dense.ts";
 import { KeptByWeight } from "./kept.ts";
-import { type SingularParts, singularParts, transposed } from "./svd.ts";
+import type { SingularParts } from "./singular-parts.ts";
+import { singularParts } from "./svd.ts";
 import { randomParts } from "./svd-random.ts";
 
 export interface SubspaceOptions {
