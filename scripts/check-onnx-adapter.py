@@ -14,6 +14,7 @@ EXAMPLES = """examples:
 `peft-compile export ARTIFACT --format onnx-adapter -o base.onnx` writes both files.
 """
 
+VERSION = "peft-compile.model_version"
 SIZES = (2, 6)
 DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
@@ -57,6 +58,9 @@ def check(model: Path, files: list[Path]) -> list[str]:
         values[file] = form.get_parameters()
         print(f"{file.name}: format {form.get_format_version()}, {len(values[file])} tensors")
         faults += parameter_faults(session, values[file], file)
+        wanted = session.get_modelmeta().custom_metadata_map.get(VERSION)
+        if str(form.get_model_version()) != wanted:
+            faults.append(f"{file.name}: it is for version {form.get_model_version()}, the model is {wanted}")
     if faults:
         return faults
     feeds = random_feeds(session, {name for each in values.values() for name in each})

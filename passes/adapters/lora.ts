@@ -87,5 +87,8 @@ export default defineAdapter({
     return b.add(y, updateOf(site, dropped, ownFactors(site, params), o, b));
   },
   merge,
-  unmerge: (given) => variantOf(given.site, given.options)?.unmerge ?? withoutAdded(merge, given),
+  unmerge: (given) =>
+    given.params.base === undefined
+      ? (variantOf(given.site, given.options)?.unmerge ?? withoutAdded(merge, given))
+      : "merging puts a quantised weight in the place of the base model's, which is not kept",
 });

@@ -89,10 +89,9 @@ export function combineAdapters(
     ...own,
     ...combineTargets(inputs, [...modules.keys()]),
   });
-  const tensors = new Map([
-    ...uncombined(inputs, combination),
-    ...combineModules(modules, combination, first.folder, contextOf(type, request, adapter)),
-  ]);
+  const made = combineModules(modules, combination, contextOf(type, request, adapter));
+  if ("reason" in made) throw peftErrors.E_COMBINE_REFUSED(first.folder, made.path, made.reason);
+  const tensors = new Map([...uncombined(inputs, combination), ...made.tensors]);
   return {
     method: first.method,
     type,
@@ -152,7 +151,10 @@ type StoredPart = Omit<CombinedPart<unknown>, "tensors"> & { readonly tensors: R
 type Modules = ReadonlyMap<string, readonly StoredPart[]>;
 
 /** Parts of each module, from the adapters that have it, in the order of their keys. */
-function modulesOf(inputs: readonly Given[], combination: AnyCombination): Modules {
+export function modulesOf(
+  inputs: readonly Pick<Given, "tensors" | "weight" | "options">[],
+  combination: AnyCombination,
+): Modules {
   const modules = new Map<string, StoredPart[]>();
   for (const { tensors, weight, options } of inputs) {
     const own = new Map<string, Record<string, Tensor>>();
@@ -173,21 +175,23 @@ function placeOf(key: string, { keys }: AnyCombination): { path: string; key: st
   return { path: key.slice(keyPrefix.length, -end.length - 1), key: end };
 }
 
-function combineModules(
+/** Tensors by key; the module where its parts do not fit together, and why. */
+export function combineModules(
   modules: Modules,
   combination: AnyCombination,
-  folder: string,
   context: CombineContext<unknown>,
-): [string, Tensor][] {
-  return [...modules].flatMap(([path, stored]) => {
+): { readonly tensors: ReadonlyMap<string, Tensor> } | { readonly path: string; readonly reason: string } {
+  const tensors = new Map<string, Tensor>();
+  for (const [path, stored] of modules) {
     const parts = stored.map((part) => ({ ...part, tensors: arraysOf(part.tensors) }));
     const made = combination.module(path, parts, context);
-    if (typeof made === "string") throw peftErrors.E_COMBINE_REFUSED(folder, path, made);
-    return Object.entries(made).map(([end, array]): [string, Tensor] => {
+    if (typeof made === "string") return { path, reason: made };
+    for (const [end, array] of Object.entries(made)) {
       const key = `${keyPrefix}${path}.${end}`;
-      return [key, toTensor(array, key)];
-    });
-  });
+      tensors.set(key, toTensor(array, key));
+    }
+  }
+  return { tensors };
 }
 
 function arraysOf(tensors: Readonly<Record<string, Tensor>>): Record<string, NDArray> {

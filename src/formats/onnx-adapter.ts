@@ -14,18 +14,19 @@ export interface AdapterParameter {
 
 const fileIdentifier = "TORT";
 const formatVersion = 1;
-/** Versions that only their writer gives a meaning to. */
+/** Of the adapter; only its writer gives it a meaning. */
 const adapterVersion = 1;
-const modelVersion = 1;
 
 /**
  * The bytes of an adapter file.
+ *
+ * @param modelVersion of the model that it is for; the runtime does not compare it.
  *
  * Source: ONNX Runtime, adapter file specification (format version 1): `Adapter {format_version, adapter_version,
  * model_version: int32; parameters: [Parameter]}` and `Parameter {name: string; dims: [int64]; data_type: int32;
  * raw_data: [uint8], aligned to 8}`, identifier `TORT`.
  */
-export function encodeOnnxAdapter(parameters: readonly AdapterParameter[]): Uint8Array {
+export function encodeOnnxAdapter(parameters: readonly AdapterParameter[], modelVersion: number): Uint8Array {
   const builder = new Builder(parameters.reduce((sum, { bytes }) => sum + bytes.length + 128, 1024));
   const offsets = parameters.map((parameter) => addParameter(builder, parameter));
   builder.startVector(4, offsets.length, 4);

@@ -1,15 +1,15 @@
-/** Two adapters brought to one scaling, whose tensors are swapped on the model that `export --format onnx-adapter` writes. */
+/** Adapters of different scalings, swapped on the model that `export --format onnx-adapter` writes of one of them. */
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { attachAdapters } from "../../src/compile/attach.ts";
 import { readPeftFolder } from "../../src/compile/peft-folder.ts";
 import type { Model } from "../../src/ir/model.ts";
-import type { Tensor } from "../../src/ir/tensor.ts";
 import type { Value } from "../../src/ir/value.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { fromTensor, type NDArray } from "../../src/ops/ndarray.ts";
+import { readOnnxAdapter } from "../harness/onnx-adapter.ts";
 import { runModel } from "../harness/runtime.ts";
 import { expectClose, tolerances } from "../oracle/close.ts";
 import { oracleRoot, readArrays } from "../oracle/oracle-set.ts";
@@ -34,14 +34,11 @@ class Swappable {
     }
   }
 
-  /** Logits with the tensors of a folder, or with the defaults. */
-  async logits(folder?: string): Promise<NDArray> {
-    const tensors: ReadonlyMap<string, Tensor> =
-      folder === undefined ? new Map() : readPeftFolder(folder).tensors;
+  /** Logits with the tensors of a file, or with the defaults. */
+  async logits(tensors: ReadonlyMap<string, NDArray> = new Map()): Promise<NDArray> {
     const feeds = new Map(this.#defaults);
     for (const input of this.#model.graph.inputs) {
-      const tensor = tensors.get(input.name);
-      const array = tensor === undefined ? io.get(`batch0.${input.name}`) : fromTensor(tensor);
+      const array = tensors.get(input.name) ?? io.get(`batch0.${input.name}`);
       if (array !== undefined) feeds.set(input, array);
     }
     const [result] = await runModel(this.#model, feeds);
@@ -64,38 +61,50 @@ async function logitsOf(model: Model): Promise<NDArray> {
   return result;
 }
 
-it("adapters of different lora_alpha swap on one model once combine gave them one scaling", async () => {
+async function exported(name: string, ...compileOptions: readonly string[]): Promise<string> {
+  const [folder, model] = [path(`${name}.peft`), path(`${name}.onnx`)];
+  const compiled = await runCli(["compile", path("llama.onnx"), ...compileOptions, "-o", folder]);
+  expect(compiled.code).toBe(0);
+  const written = await runCli(["export", folder, "--format", "onnx-adapter", "-o", model]);
+  expect(written.code).toBe(0);
+  return model;
+}
+
+const adapterOf = (model: string): ReturnType<typeof readOnnxAdapter> =>
+  readOnnxAdapter(model.replace(/onnx$/, "onnx_adapter"));
+
+beforeAll(() => {
   copyFileSync(join(oracleRoot, "models", "llama", "model.onnx"), path("llama.onnx"));
+});
+
+it("adapters of different lora_alpha swap on one model", async () => {
   const alphas = names.map((name) => readPeftFolder(folderOf(name)).options.lora_alpha);
   expect(new Set(alphas).size).toBe(2);
-  for (const name of names) {
-    const out = ["--type", "cat", "-o", path(name)];
-    expect((await runCli(["combine", "--adapter", folderOf(name), ...out])).code).toBe(0);
-  }
-  const compiled = await runCli([
-    "compile",
-    path("llama.onnx"),
-    "--adapter",
-    path("first"),
-    "-o",
-    path("a.peft"),
-  ]);
-  expect(compiled.code).toBe(0);
-  const exported = await runCli([
-    "export",
-    path("a.peft"),
-    "--format",
-    "onnx-adapter",
-    "-o",
-    path("base.onnx"),
-  ]);
-  expect(exported.code).toBe(0);
-  const model = new Swappable(path("base.onnx"));
+  const [first, second] = [
+    await exported("first", "--adapter", folderOf("first")),
+    await exported("second", "--adapter", folderOf("second")),
+  ];
+  const files = { first: adapterOf(first), second: adapterOf(second) };
+  expect(files.first.modelVersion).toBe(files.second.modelVersion);
+  expect(readModel(first).metadata.get("peft-compile.model_version")).toBe(String(files.first.modelVersion));
   const source = readModel(path("llama.onnx"));
-  // Back and forth, and without any.
-  for (const name of [...names, ...names]) {
-    const wanted = attachAdapters(source, [{ name, folder: folderOf(name) }], { active: [name] });
-    expectClose(name, await model.logits(path(name)), await logitsOf(wanted), tolerances.exact);
-    expectClose("none", await model.logits(), await logitsOf(source), tolerances.exact);
+  for (const model of [new Swappable(first), new Swappable(second)]) {
+    // Back and forth, and without any.
+    for (const name of [...names, ...names]) {
+      const wanted = attachAdapters(source, [{ name, folder: folderOf(name) }], { active: [name] });
+      expectClose(name, await model.logits(files[name].parameters), await logitsOf(wanted), tolerances.exact);
+      expectClose("none", await model.logits(), await logitsOf(source), tolerances.exact);
+    }
   }
+});
+
+it("files that need another model say so", async () => {
+  const versions: number[] = [];
+  for (const alpha of ["8", "8", "16"]) {
+    const options = ["--method", "loha", "--target", "q_proj", "--r", "4", "--alpha", alpha];
+    versions.push(adapterOf(await exported(`loha-${versions.length}`, ...options)).modelVersion);
+  }
+  const [one, same, other] = versions;
+  expect(same).toBe(one);
+  expect(other).not.toBe(one);
 });

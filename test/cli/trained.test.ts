@@ -2,13 +2,13 @@
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ByteBuffer } from "flatbuffers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkCuda } from "../../src/cli/doctor-checks.ts";
 import { readModel } from "../../src/onnx/read.ts";
-import { NDArray } from "../../src/ops/ndarray.ts";
+import type { NDArray } from "../../src/ops/ndarray.ts";
 import { writeCheckpoint } from "../../src/runtime/checkpoint.ts";
 import { Trainer } from "../../src/runtime/trainer.ts";
+import { readOnnxAdapter } from "../harness/onnx-adapter.ts";
 import { runModel } from "../harness/runtime.ts";
 import { oracleRoot, readArrays } from "../oracle/oracle-set.ts";
 import { runCli, runJson } from "./run-cli.ts";
@@ -31,32 +31,6 @@ async function logitsOf(file: string): Promise<NDArray> {
   const [logits] = await runModel(model, feeds);
   if (logits === undefined) throw new Error("no logits");
   return logits;
-}
-
-/** Parameters of an `.onnx_adapter` file, all of float32, read by table offsets alone. */
-function readOnnxAdapter(bytes: Uint8Array): Map<string, NDArray> {
-  const buffer = new ByteBuffer(bytes);
-  expect(buffer.getBufferIdentifier()).toBe("TORT");
-  const root = buffer.readInt32(0);
-  const field = (table: number, index: number): number => table + buffer.__offset(table, 4 + 2 * index);
-  const list = buffer.__vector(field(root, 3));
-  const parameters = new Map<string, NDArray>();
-  for (let i = 0; i < buffer.__vector_len(field(root, 3)); i++) {
-    const table = buffer.__indirect(list + 4 * i);
-    const name = String(buffer.__string(field(table, 0)));
-    const [dims, data] = [buffer.__vector(field(table, 1)), buffer.__vector(field(table, 3))];
-    const shape = Array.from({ length: buffer.__vector_len(field(table, 1)) }, (_, axis) =>
-      Number(buffer.readInt64(dims + 8 * axis)),
-    );
-    expect(buffer.readInt32(field(table, 2))).toBe(1);
-    expect(data % 8).toBe(0);
-    const length = buffer.__vector_len(field(table, 3));
-    const values = Float64Array.from(
-      new Float32Array(Uint8Array.from(bytes.subarray(data, data + length)).buffer),
-    );
-    parameters.set(name, new NDArray("float32", shape, values));
-  }
-  return parameters;
 }
 
 function largestDifference(a: NDArray, b: NDArray): number {
@@ -176,7 +150,7 @@ describe("export", () => {
     expect(document).toMatchObject({ ok: true, files: [target, path("adapted.onnx_adapter")] });
     const model = readModel(target);
     const io = readArrays(join(oracleRoot, "models", "bert", "io.safetensors"));
-    const parameters = readOnnxAdapter(readFileSync(path("adapted.onnx_adapter")));
+    const parameters = readOnnxAdapter(path("adapted.onnx_adapter")).parameters;
     const feeds = new Map(
       model.graph.inputs.map((input) => {
         const array = parameters.get(input.name) ?? io.get(`batch0.${input.name}`);
