@@ -13,7 +13,10 @@ export function tellApart(sites: readonly Site[]): Site[] {
   const paths = new Map<Site, string>();
   for (const [path, modules] of groups) {
     const firsts = modules.flatMap(([first]) => (first === undefined ? [] : [first]));
-    const names = modules.length === 1 ? [] : (attentionNames(firsts) ?? firsts.map(parameterName));
+    const names =
+      modules.length === 1
+        ? []
+        : (attentionNames(firsts) ?? firsts.map((site) => thirdName(site) ?? parameterName(site)));
     modules.forEach((calls, index) => {
       const name = names[index] ?? (index === 0 ? "" : `part_${index}`);
       const own = name === "" ? path : freePath(`${path}.${name}`, taken);
@@ -97,6 +100,14 @@ function attentionNames(modules: readonly Site[]): readonly string[] | undefined
     site.kind === "linear" ? site.outFeatures / first.inFeatures : Number.NaN,
   );
   return attentionProducts.find(([wanted]) => wanted.join() === times.join())?.[1];
+}
+
+/** Which of three projections a site is whose weight or bias is a third of a packed `in_proj` parameter. */
+function thirdName(site: Site): string | undefined {
+  const part = [site.weight, site.bias].find((each) => each?.rows !== undefined);
+  const { start, size } = part?.rows ?? { start: 0, size: 0 };
+  if (parameterName(site) !== "in_proj" || part?.value.initializer?.dims[0] !== 3 * size) return undefined;
+  return ["q_proj", "k_proj", "v_proj"][start / size];
 }
 
 /** What a parameter beside `weight` and `bias` is called after, such as `q_proj` of `q_proj_weight`. */

@@ -203,6 +203,23 @@ describe("products of one module with weights of its own", () => {
     expect(sites.map(({ bias }) => bias?.rows?.start)).toEqual([0, 2, 4]);
   });
 
+  it("are named by their part of the bias where they stand in another order", () => {
+    const part = (name: string): string => `${inAttention} m${name} = MatMul (x, w${name})
+      ${name} = Add (m${name}, b${name})`;
+    const weights = ["q", "k", "v"].map((name, i) => `float[4,2] w${name} = {1, 2, 3, 4, 5, 6, 7, ${i}}`);
+    const text = `f (float[n,4] x) => (float[n,2] y) <
+      ${weights.join(", ")}, float[6] "attn.in_proj_bias" = {1, 2, 3, 4, 5, 6}
+    > {
+      bq, bk, bv = Split <axis = 0, num_outputs = 3> ("attn.in_proj_bias")
+      ${part("k")}
+      ${part("v")}
+      ${part("q")}
+      s = Add (q, k)
+      y = Add (s, v)
+    }`;
+    expect(pathsOf(text)).toEqual(["attn.k_proj", "attn.v_proj", "attn.q_proj"]);
+  });
+
   it("are called after their parameter where that has a name of its own", () => {
     const weights = `float[2,2] "mix.up" = {1, 2, 3, 4}, float[2,2] "mix.down_weight" = {5, 6, 7, 8}`;
     const text = `f (float[n,2] x) => (float[n,2] y) <${weights}> {
