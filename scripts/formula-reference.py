@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from peft.tuners import tuners_utils
 from peft.tuners.c3a import layer as c3a
 from peft.tuners.c3a.utils import get_circulant_fast
 from peft.tuners.loha import layer as loha
+from peft.tuners.lora import ArrowConfig, arrow
 from peft.tuners.oft import layer as oft
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -55,6 +57,39 @@ def rotated_convolution(layer: nn.Module, x: Tensor) -> Tensor:
     )
 
 
+def first_direction(layer: nn.Module, A: Tensor, B: Tensor) -> Tensor:
+    """Stands in for a search from a random start that stops after 15 rounds, wherever it is."""
+    return torch.linalg.svd((B @ A).double()).Vh[0].float()
+
+
+def route(oracles: Path, out: Path, model_name: str, case: str) -> None:
+    """Writes the logits of experts that each token chooses from."""
+    source, target = oracles / "cases" / model_name / case, out / model_name / case
+    (entry,) = [
+        each
+        for each in json.loads((oracles / "index.json").read_text())["cases"]
+        if each["model"] == model_name and each["case"] == case
+    ]
+    count = int(re.search(r"\btop_k=(\d+)", entry["note"])[1])
+    experts = sorted(str(folder) for folder in (source / "adapters").iterdir())
+    stored = load_file(oracles / "models" / model_name / "io.safetensors")
+    batch = {name: stored[f"batch0.{name}"] for name in ("input_ids", "attention_mask")}
+
+    def logits(config: ArrowConfig, chosen: list[str], general: list[str] | None = None) -> Tensor:
+        base = base_model(oracles / "models" / model_name)
+        model = arrow.create_arrow_model(base, chosen, config, general).eval()
+        with torch.no_grad():
+            return model(**batch).logits
+
+    target.mkdir(parents=True, exist_ok=True)
+    results = {
+        "logits": logits(ArrowConfig(top_k=count), experts),
+        "logits.shared": logits(ArrowConfig(top_k=2, router_temperature=0.5), experts),
+        "logits.general": logits(ArrowConfig(top_k=1, use_gks=True), experts[:1], experts[1:]),
+    }
+    save_file(results, target / "expected.safetensors")
+
+
 def loss_of(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Loss and logits; the image model of the set yields logits alone."""
     labels = batch["labels"]
@@ -92,6 +127,8 @@ def with_tied(source: Path) -> Path:
 def repeat(oracles: Path, out: Path, model_name: str, case: str) -> str | None:
     """Writes the numbers of one case. Gives what is wrong."""
     source, target = oracles / "cases" / model_name / case, out / model_name / case
+    if (source / "adapters").exists():
+        return route(oracles, out, model_name, case)
     record = json.loads((source / "train.json").read_text())
     if not record["optimizer"].startswith("torch.optim.AdamW") or record["gradient_accumulation"] != 1:
         return f"{model_name}/{case}: only plain AdamW is repeated here"
@@ -163,6 +200,7 @@ def main() -> int:
     c3a.BlockCircularConvolution = Circular
     loha.HadaWeightCP = HadamardCP
     oft.Conv2d.forward = rotated_convolution
+    arrow.ArrowLoraLinearLayer.top_right_singular_vec_from_BA = first_direction
     # Tables that GPT-2 and BERT name otherwise than by which PEFT decides whether an output layer follows.
     tuners_utils.EMBEDDING_LAYER_NAMES = [*tuners_utils.EMBEDDING_LAYER_NAMES, "wte", "word_embeddings"]
     faults = [repeat(options.oracles, options.out, *case.split("/")) for case in options.cases]

@@ -2,6 +2,7 @@
 import { defineAdapter, type Merged, withoutAdded } from "../../src/adapt/define.ts";
 import { matchPattern } from "../../src/adapt/targets.ts";
 import type { LayerSite } from "../../src/analysis/sites.ts";
+import { arrow } from "./lora/arrow.ts";
 import { combination } from "./lora/combination.ts";
 import { dataStartOf } from "./lora/data-start.ts";
 import { deltaOf, plainSpecs, updateOf } from "./lora/factors.ts";
@@ -65,6 +66,7 @@ export default defineAdapter({
   unportable: (o) => unportableStart(o),
   toPeft: plainForm,
   combination,
+  routing: arrow,
   stacks: (o) => variantAsked(o) === undefined && !hasTakenStart(o),
   companions: (o) => [...tokenCompanions(o.trainable_token_indices), ...parameterCompanions(o)],
   detaches: (o) => (o.use_dora ? "the norms of the updated weight, as the authors of DoRA do" : undefined),

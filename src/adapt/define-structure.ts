@@ -279,6 +279,7 @@ function define<
     peftConfig,
     sites: [kind],
     combination: undefined,
+    routing: undefined,
     bind(given) {
       const options = schema.parse(given);
       const structure = structureOf(options);

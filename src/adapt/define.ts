@@ -12,6 +12,7 @@ import { type AnyCombination, type Combination, eraseCombination } from "./combi
 import type { DataStart } from "./data-start.ts";
 import type { Structure } from "./define-structure.ts";
 import type { Initializer, RandomStream } from "./initializers.ts";
+import { type AnyRouting, eraseRouting, type Routing } from "./routing.ts";
 import { ownerPath } from "./select.ts";
 
 /** A tensor that a method adds to a site. */
@@ -221,6 +222,8 @@ export interface AdapterSpec<
    * beside another one is not said.
    */
   readonly stacks?: (options: z.output<S>) => boolean;
+  /** How each token chooses among adapters of the method that act at once; absent: it cannot. */
+  readonly routing?: Routing<z.ZodObject, z.output<S>>;
   /** How several adapters become one; absent: they cannot. */
   readonly combination?: Combination<z.output<S>>;
   /** Why adapter folders cannot carry it, since they lack what PEFT and we make differently; absent: they can, both ways. */
@@ -252,6 +255,7 @@ export interface Adapter<S extends z.ZodObject = z.ZodObject> {
   readonly peftConfig: Readonly<Record<string, unknown>>;
   readonly sites: readonly AnySiteKind[];
   readonly combination: AnyCombination | undefined;
+  readonly routing: AnyRouting | undefined;
   bind(options: unknown): BoundAdapter;
 }
 
@@ -326,6 +330,12 @@ export function defineAdapter<
         (given) => schema.parse(given),
         (given, path) => spec.optionsFor?.(given, path) ?? given,
       ),
+    routing:
+      spec.routing &&
+      eraseRouting(spec.routing, (given, site) => {
+        const options = schema.parse(given);
+        return spec.optionsFor?.(options, ownerPath(site)) ?? options;
+      }),
     bind(given) {
       const options = schema.parse(given);
       const hook = spec.hook?.(options);

@@ -7,6 +7,7 @@ import type { Value } from "../ir/value.ts";
 import type { OpBuilder } from "../ops/builder.ts";
 import type { BoundAdapter, BuildContext, ParameterSpec } from "./define.ts";
 import { filled } from "./initializers.ts";
+import type { AnyRouting, Expert } from "./routing.ts";
 import { ownerPath } from "./select.ts";
 
 /** An adapter that has a name in the model, and its places there. */
@@ -19,7 +20,18 @@ export interface Member {
 }
 
 /** How members act: all at once, or the one that a field names for each row; `rows` is the axis of rows. */
-export type Choice = { readonly kind: "together" } | { readonly kind: "rows"; readonly rows: Dim };
+export type Choice =
+  | { readonly kind: "together" }
+  | { readonly kind: "rows"; readonly rows: Dim }
+  | ({ readonly kind: "tokens" } & TokenChoice);
+
+/** How each token chooses. */
+export interface TokenChoice {
+  readonly routing: AnyRouting;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Names of members that stand for what all have in common. */
+  readonly general: readonly string[];
+}
 
 /** Field of a batch that chooses the adapter of each row, as PEFT's argument of that name does. */
 export const adapterField = "adapter_names";
@@ -57,17 +69,36 @@ export function severalAdapters(members: readonly Member[], choice: Choice): Bou
     trainsWhole: () => false,
     accepts: () => true,
     shared: () => joined(members, (member) => member.adapter.shared(member.sites)),
-    parameters: (site) => joined(members, (member) => tensorsOf(member, site)),
+    parameters: (site) => {
+      const own = joined(members, (member) => tensorsOf(member, site));
+      if (choice.kind !== "tokens" || !isModule(site)) return own;
+      return { ...own, ...choice.routing.parameters(site, expertsOf(members, choice)) };
+    },
     checkpoint: () => ({}),
     restore: (tensors) => tensors,
     toPeft: (tensors) => ({ options: {}, tensors }),
     penalty: () => undefined,
-    build: (context) =>
-      choice.kind === "together" ? buildTogether(members, context) : buildRows(members, context, choice.rows),
+    build: (context) => {
+      if (choice.kind === "together") return buildTogether(members, context);
+      if (choice.kind === "rows") return buildRows(members, context, choice.rows);
+      const experts = expertsOf(members, choice);
+      return choice.routing.build({ ...context, experts, routing: choice.options });
+    },
     merge: () => "adapters are chosen by row",
     unmerge: () => "adapters are chosen by row",
   };
 }
+
+/** The members as experts, in their order. */
+export function expertsOf(members: readonly Member[], { general }: TokenChoice): Expert<unknown>[] {
+  return members.map(({ name, adapter }, i) => ({
+    options: adapter.options,
+    general: general.includes(name),
+    nameOf: (tensor) => `${i}:${tensor}`,
+  }));
+}
+
+const isModule = (site: AnySite): site is Site => site.kind !== "prompt" && site.kind !== "attention";
 
 const isIn = (sites: readonly Site[], site: AnySite): boolean =>
   sites.some((each) => each.path === site.path);

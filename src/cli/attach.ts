@@ -14,6 +14,8 @@ import { type CommonOptions, defineVerb } from "./verb.ts";
 interface Options extends CommonOptions {
   readonly adapter?: readonly NamedAdapter[];
   readonly active?: readonly string[];
+  readonly routing?: Readonly<Record<string, unknown>>;
+  readonly general?: readonly string[];
   readonly output?: string;
   readonly followLinks?: boolean;
 }
@@ -27,6 +29,10 @@ export function attachCommand(terminal: Terminal): Command {
     examples: [
       ["attach model.onnx --adapter fr=a --adapter de=b -o c.onnx", "an adapter for each row"],
       ["attach model.onnx --adapter a --adapter b --active a,b -o c.onnx", "both at once"],
+      [
+        "attach model.onnx --adapter a --adapter b --active a,b --routing top_k=1 -o c.onnx",
+        "one for each token",
+      ],
     ],
   })
     .argument("<model>", ".onnx file")
@@ -36,26 +42,43 @@ export function attachCommand(terminal: Terminal): Command {
       gather,
     )
     .option("--active <names>", `adapters that act on every row; ${baseName} for none of them`, activeNames)
+    .option(
+      "--routing <options>",
+      "let each token choose among the active adapters: NAME=NUMBER, separated by commas",
+      routingOptions,
+    )
+    .option(
+      "--general <names>",
+      "with --routing: active adapters whose mean is taken off the others, and that are not chosen",
+      activeNames,
+    )
     .addOption(outputOption("where to write the model"))
     .addOption(followLinksOption())
     .action((model: string, options: Options) => runAttach(model, options, terminal));
 }
 
 async function runAttach(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const { adapter, active, output, json } = options;
+  const { adapter, active, routing, general, output, json } = options;
   if (adapter === undefined) throw usage("which adapters? give each with --adapter NAME=DIR");
   if (output === undefined) throw usage("where to? give the file with -o");
+  if (routing !== undefined && active === undefined) throw usage("which adapters? name them with --active");
+  if (general !== undefined && routing === undefined) throw usage("--general is of --routing");
   requireModelName(output);
   terminal.progress(`reading ${file}`);
   const model = openModel(file, options);
   terminal.progress("attaching");
-  await saveModel(attachAdapters(model, adapter, active === undefined ? {} : { active }), output);
+  const given = {
+    ...(active === undefined ? {} : { active }),
+    ...(routing === undefined ? {} : { routing }),
+    ...(general === undefined ? {} : { general }),
+  };
+  await saveModel(attachAdapters(model, adapter, given), output);
   const names = [baseName, ...adapter.map(({ name }) => name)];
   const document = {
     ok: true,
     output,
     adapters: adapter.map(({ name, folder }) => ({ name, folder })),
-    ...(active === undefined ? { input: "adapter_names", names } : { active }),
+    ...(active === undefined ? { input: "adapter_names", names } : given),
   };
   terminal.result(json, document, () =>
     active === undefined
@@ -78,6 +101,18 @@ function activeNames(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());
   if (names.includes("")) throw new InvalidArgumentError(`names separated by commas, or ${baseName}`);
   return names.length === 1 && names[0] === baseName ? [] : names;
+}
+
+function routingOptions(text: string): Record<string, number> {
+  const entries = text.split(",").map((entry) => /^\s*(\w+)=([\d.eE+-]+)\s*$/.exec(entry));
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [, name, value] = entry ?? [];
+      if (name === undefined || Number.isNaN(Number(value)))
+        throw new InvalidArgumentError("options with their values: NAME=NUMBER, separated by commas");
+      return [name, Number(value)];
+    }),
+  );
 }
 
 function usage(message: string): UsageError {

@@ -1,7 +1,7 @@
 /** Puts adapter folders into a model for inference: one or several at once, or one for each row of a batch. */
 
 import { z } from "zod";
-import { bindAdapter } from "../../passes/adapt.ts";
+import { bindAdapter, requireAdapter } from "../../passes/adapt.ts";
 import { attachAdapter } from "../adapt/attach.ts";
 import { choosePlaces } from "../adapt/places.ts";
 import { basePath, isInsideSaved } from "../adapt/select.ts";
@@ -9,6 +9,7 @@ import {
   adapterField,
   baseName,
   type Choice,
+  expertsOf,
   type Member,
   memberKey,
   severalAdapters,
@@ -25,6 +26,7 @@ import type { Model } from "../ir/model.ts";
 import { assignNames } from "../ir/names.ts";
 import { roleFact, setRole, withRole } from "../ir/role.ts";
 import { verifyModel } from "../ir/verify.ts";
+import { resolveOptions } from "../pass/options.ts";
 import { logitsOutput } from "../training/tasks.ts";
 import { runPasses } from "./passes.ts";
 import { peftFacts } from "./peft-facts.ts";
@@ -44,6 +46,13 @@ export interface AttachOptions {
    * the number of each row's adapter, counted from 1 in the order given, 0 for the base model.
    */
   readonly active?: readonly string[];
+  /**
+   * Lets each token choose among the active adapters, which are of one method, by options that the method has for it: `{ top_k: 2 }`
+   * for LoRA, under the names of PEFT's ArrowConfig.
+   */
+  readonly routing?: Readonly<Record<string, unknown>>;
+  /** With routing: active adapters that are not chosen, whose mean is taken off those that are. */
+  readonly general?: readonly string[];
 }
 
 const targeting = z.looseObject(targetOptions);
@@ -58,12 +67,12 @@ export function attachAdapters(
   adapters: readonly NamedAdapter[],
   options: AttachOptions = {},
 ): Model {
-  checkNames(adapters, options.active ?? []);
+  checkNames(adapters, options);
   const model = cloneModel(source);
   runPasses(model, preparePipeline);
   const { active } = options;
   const named = active === undefined ? adapters : active.map((name) => findNamed(adapters, name));
-  if (named.length > 0) attach(model, named, active === undefined ? "rows" : "together");
+  if (named.length > 0) attach(model, named, options);
   // Not folded: what an adapter brought keeps its mark, and the runtime folds it anyway.
   runPasses(model, "canonicalize,cse,dce");
   assignNames(model, { nodes: true });
@@ -71,13 +80,13 @@ export function attachAdapters(
   return model;
 }
 
-function attach(model: Model, named: readonly NamedAdapter[], kind: Choice["kind"]): void {
+function attach(model: Model, named: readonly NamedAdapter[], options: AttachOptions): void {
   const { graph } = model;
   const sites = findSites(graph);
   const folders = named.map(({ folder }) => readPeftFolder(folder));
   const members = named.map((each, i) => memberOf(graph, each, folderAt(folders, i), sites));
-  for (const member of members) checkMember(member, members, kind);
-  const choice: Choice = kind === "rows" ? { kind, rows: rowsOf(graph) } : { kind };
+  const choice = choiceOf(graph, members, folders, options);
+  for (const member of members) checkMember(member, members, choice);
   const adapter = severalAdapters(members, choice);
   const touched = members.flatMap((member) => [...member.sites, ...member.saved]);
   const all = sites.filter(({ path }) => touched.some((site) => site.path === path));
@@ -102,6 +111,24 @@ function attach(model: Model, named: readonly NamedAdapter[], kind: Choice["kind
   const names = [baseName, ...named.map(({ name }) => name)].join();
   if (field !== undefined)
     setRole(field, "batch", { field: adapterField, below: String(named.length + 1), names });
+}
+
+function choiceOf(
+  graph: Graph,
+  members: readonly Member[],
+  folders: readonly PeftFolder[],
+  { active, routing: given, general = [] }: AttachOptions,
+): Choice {
+  if (active === undefined) return { kind: "rows", rows: rowsOf(graph) };
+  if (given === undefined) return { kind: "together" };
+  const { method } = folderAt(folders, 0);
+  const { routing } = requireAdapter(method);
+  const other = members.find(({ adapter }) => adapter.name !== method);
+  if (routing === undefined || other !== undefined) {
+    const reason = `tokens choose among adapters of one method that says how, not of ${other?.adapter.name ?? method}`;
+    throw adaptErrors.E_ATTACH_REFUSED(method, other?.name ?? method, reason);
+  }
+  return { kind: "tokens", routing, options: resolveOptions("routing", routing.options, given), general };
 }
 
 function folderAt(folders: readonly PeftFolder[], index: number): PeftFolder {
@@ -135,10 +162,21 @@ function memberOf(
   return { name, adapter, sites: places.sites, saved };
 }
 
-function checkMember({ name, adapter, saved }: Member, all: readonly Member[], kind: Choice["kind"]): void {
+function checkMember({ name, adapter, sites, saved }: Member, all: readonly Member[], choice: Choice): void {
+  const { kind } = choice;
   const refuse = (reason: string): never => {
     throw adaptErrors.E_ATTACH_REFUSED(name, name, reason);
   };
+  if (choice.kind === "tokens") {
+    if (saved.length > 0) refuse(`"${saved[0]?.path}" is trained whole, which no token can choose`);
+    for (const site of sites) {
+      const lacking = all.find((other) => !other.sites.some(({ path }) => path === site.path));
+      if (lacking !== undefined) refuse(`"${lacking.name}" does not adapt "${site.path}"`);
+      const verdict = choice.routing.accepts(site, expertsOf(all, choice), choice.options);
+      if (verdict !== true) refuse(verdict);
+    }
+    return;
+  }
   if (kind === "rows" && adapter.mixesRows !== undefined) refuse(adapter.mixesRows);
   if (kind === "rows" || all.length < 2) return;
   if (!adapter.stacks)
@@ -166,13 +204,13 @@ function rowsOf(graph: Graph): Dim {
   return first ?? symbol("batch");
 }
 
-function checkNames(adapters: readonly NamedAdapter[], active: readonly string[]): void {
+function checkNames(adapters: readonly NamedAdapter[], { active = [], general = [] }: AttachOptions): void {
   const names = adapters.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw peftErrors.E_ATTACH_NAME(twice, "a name that is given once", names);
   const bad = names.find((name) => name === baseName || !/^[^\s,=]+$/.test(name));
   if (bad !== undefined) throw peftErrors.E_ATTACH_NAME(bad, `a word other than ${baseName}`, names);
-  for (const name of active) findNamed(adapters, name);
+  for (const name of [...active, ...general]) findNamed(adapters, name);
 }
 
 function findNamed(adapters: readonly NamedAdapter[], name: string): NamedAdapter {

@@ -183,3 +183,40 @@ describe("refusals", () => {
     expect(both.options.r).toBe(6);
   });
 });
+
+describe("adapters that tokens choose from", () => {
+  const folder = caseOf("llama", "lora-arrow");
+  const experts = ["first", "second"].map((name) => ({ name, folder: join(folder, "adapters", name) }));
+  const active = ["first", "second"];
+  const expected = readArrays("fixtures/oracles/formula/llama/lora-arrow/expected.safetensors");
+
+  it.each([
+    [
+      "share what the best of them make",
+      "shared",
+      { active, routing: { top_k: 2, router_temperature: 0.5 } },
+    ],
+    ["lose what they have in common", "general", { active, routing: { top_k: 1 }, general: ["second"] }],
+  ])("%s, as PEFT's do", async (_, name, options) => {
+    const model = attachAdapters(source("llama", "model.onnx"), experts, options);
+    expectClose(name, await logitsOf(model, "llama"), expected.get(`logits.${name}`), tolerances.exact);
+  });
+
+  it.each([
+    [
+      "more than there are",
+      experts,
+      { active, routing: { top_k: 3 } },
+      /top_k is 3, and there are 2 experts/,
+    ],
+    ["unknown options", experts, { active, routing: { top: 1 } }, /top/],
+    [
+      "methods that do not say how",
+      named("llama", "ia3", "lora"),
+      { active: ["a1", "a2"], routing: { top_k: 1 } },
+      /tokens choose among adapters of one method/,
+    ],
+  ])("are refused: %s", (_, adapters, options, message) => {
+    expect(() => attachAdapters(source("llama", "model.onnx"), adapters, options)).toThrow(message);
+  });
+});

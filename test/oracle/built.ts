@@ -162,12 +162,12 @@ export function isBuilt(name: string): boolean {
 
 /** Cases of several folders: adapters side by side, and what PEFT made of one or many. */
 export function holdsSeveral(name: string): boolean {
-  return name.endsWith("-as-lora") || name.endsWith("-weighted") || name === "lora-two-adapters";
+  return name.endsWith("-as-lora") || !hasOwnFolder(name);
 }
 
 /** Whether a case is of one adapter, in its own folder. */
 export function hasOwnFolder(name: string): boolean {
-  return !name.endsWith("-weighted") && name !== "lora-two-adapters";
+  return !name.endsWith("-weighted") && name !== "lora-two-adapters" && name !== "lora-arrow";
 }
 
 /**

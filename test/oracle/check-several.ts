@@ -3,12 +3,14 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type CombinationType, combinationSchema, combinationTypes } from "../../src/adapt/combination.ts";
+import { attachAdapters } from "../../src/compile/attach.ts";
 import { type CombinedAdapter, combineAdapters } from "../../src/compile/combine.ts";
 import { compileGraphs } from "../../src/compile/compile.ts";
 import { readPeftFolder, readTensors } from "../../src/compile/peft-folder.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import type { NDArray } from "../../src/ops/ndarray.ts";
+import { runModel } from "../harness/runtime.ts";
 import { expectClose, tolerances } from "./close.ts";
 import { taskOf } from "./compile-case.ts";
 import { GraphSession, resultOf, startingState } from "./graph-session.ts";
@@ -49,6 +51,28 @@ export async function checkSeveral(item: OracleCase): Promise<void> {
     }
   }
   if (existsSync(join(folder, "combined.json"))) await checkCombinations(item);
+  if (existsSync(join(folder, "adapters")))
+    await checkRouting(item, readArrays(join(item.resultsFolder, "expected.safetensors")).get("logits"));
+}
+
+/** Experts of a folder that each token chooses from; how many of them, the set's note says. */
+async function checkRouting({ folder, modelFile, model, note }: OracleCase, wanted?: NDArray): Promise<void> {
+  const adapters = readdirSync(join(folder, "adapters"))
+    .toSorted()
+    .map((name) => ({ name, folder: join(folder, "adapters", name) }));
+  const active = adapters.map(({ name }) => name);
+  const top_k = Number(/\btop_k=(\d+)/.exec(note)?.[1]);
+  const routed = attachAdapters(readModel(modelFile), adapters, { active, routing: { top_k } });
+  const batch = batchOf(readArrays(join(oracleRoot, "models", model, "io.safetensors")), "batch0");
+  const feeds = new Map(
+    routed.graph.inputs.flatMap((input) => {
+      const array = batch.get(input.name);
+      return array === undefined ? [] : [[input, array] as const];
+    }),
+  );
+  const outputs = await runModel(routed, feeds);
+  const at = routed.graph.outputs.findIndex(({ name }) => name === "logits");
+  expectClose("routed logits", outputs[at], wanted, tolerances.exact);
 }
 
 async function checkCombinations(item: OracleCase): Promise<void> {

@@ -41,6 +41,8 @@ export interface OracleCase {
   /** Folder with adapter_config.json: the case's own, or that of its named adapter. */
   readonly adapterFolder: string;
   readonly modelFile: string;
+  /** What the set says of the case. */
+  readonly note: string;
 }
 
 const indexSchema = z.looseObject({
@@ -51,6 +53,7 @@ const indexSchema = z.looseObject({
       status: z.string(),
       method: z.string(),
       mode: z.string().nullish(),
+      note: z.string().nullish(),
     }),
   ),
 });
@@ -60,13 +63,14 @@ export function listOracleCases(): OracleCase[] {
   const index = indexSchema.parse(JSON.parse(readFileSync(join(oracleRoot, "index.json"), "utf8")));
   return index.cases
     .filter(({ status }) => status === "ok")
-    .flatMap(({ model, case: name }) =>
+    .flatMap(({ model, case: name, note }) =>
       exportsOf(model).map((exported) => {
         const folder = join(oracleRoot, "cases", model, name);
         return {
           model,
           name,
           exported,
+          note: note ?? "",
           folder,
           resultsFolder: resultsFolderOf(model, name, folder),
           adapterFolder: adapterFolderOf(folder),
