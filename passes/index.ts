@@ -11,6 +11,7 @@ import exactData from "./exact-data.ts";
 import flatten from "./flatten.ts";
 import fold from "./fold.ts";
 import foldShapes from "./fold-shapes.ts";
+import holdDefaults from "./hold-defaults.ts";
 import inferShapes from "./infer-shapes.ts";
 import inlineFunctions from "./inline-functions.ts";
 import joinProducts from "./join-products.ts";
@@ -47,6 +48,7 @@ export const passes = [
   flatten,
   fold,
   foldShapes,
+  holdDefaults,
   inferShapes,
   inlineFunctions,
   joinProducts,

@@ -29,6 +29,7 @@ import {
   takeState,
 } from "./state.ts";
 import { structureHash } from "./structure.ts";
+import { markTableInputs } from "./table-inputs.ts";
 
 /** What compiling gave: graphs and state in memory, nothing written yet. */
 export interface Compiled {
@@ -225,25 +226,6 @@ function scaling({ precision, scaling: given }: CompileSettings): Record<string,
     scaling: true,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
-}
-
-/** Inputs whose ids index a table say how many rows it has, so that random data can stay below. */
-function markTableInputs(graph: Graph): void {
-  for (const site of findSites(graph)) {
-    if (site.kind !== "embedding") continue;
-    let value = site.x;
-    while (
-      value.producer !== undefined &&
-      (value.producer.op === "Reshape" || value.producer.op === "Cast")
-    ) {
-      const from = value.producer.input(0);
-      if (from === undefined) break;
-      value = from;
-    }
-    if (value.graph !== graph || !graph.inputs.includes(value)) continue;
-    const known = Number(roleFact(value, "below") ?? site.rows);
-    setRole(value, "batch", { field: value.name, below: String(Math.min(known, site.rows)) });
-  }
 }
 
 /** Nodes say which module they serve, so that a profile of the training graph can tell where time goes. */

@@ -5,4 +5,4 @@
  * initializers, known shapes, no modules inside fused nodes, shape arithmetic folded where the axes allow it.
  */
 export const preparePipeline =
-  "inline-functions,upgrade-opset,lift-constants,infer-shapes,time-first,unfuse,training-form,fold,infer-shapes,open-quantised,canonicalize,fold,fold-shapes,canonicalize,cse,dce";
+  "hold-defaults,inline-functions,upgrade-opset,lift-constants,infer-shapes,time-first,unfuse,training-form,fold,infer-shapes,open-quantised,canonicalize,fold,fold-shapes,canonicalize,cse,dce";

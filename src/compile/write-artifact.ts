@@ -1,7 +1,7 @@
 /** Writes a compiled training artifact: graphs, starting state, manifest and typed bindings. */
 import { existsSync, linkSync, mkdirSync, rmSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
-import { basename, isAbsolute, join, relative, resolve } from "node:path";
+import { basename, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { basePath } from "../adapt/select.ts";
 import { identify } from "../artifact/identity.ts";
 import { type Manifest, manifestFormat, manifestSchema } from "../artifact/manifest.ts";
@@ -47,7 +47,7 @@ type Weights = Manifest["source"]["weights"];
  * without one was never finished.
  *
  * @throws DiagnosticError `E_ARTIFACT_TRAINED` for a folder that holds checkpoints, unless forced; `E_ARTIFACT_SOURCE`,
- * `E_ARTIFACT_CLASH`.
+ * `E_ARTIFACT_ELSEWHERE`, `E_ARTIFACT_CLASH`.
  */
 export async function writeArtifact(
   compiled: Compiled,
@@ -96,6 +96,8 @@ function referredFiles(compiled: Compiled, folder: string): string[] {
       if (initializer?.source.kind === "file") found.add(relative(folder, initializer.source.range.file));
     }
   }
+  const outside = [...found].find((name) => isAbsolute(name) || name.split(sep)[0] === "..");
+  if (outside !== undefined) throw artifactErrors.E_ARTIFACT_ELSEWHERE(resolve(folder, outside), folder);
   return [...found].sort();
 }
 

@@ -16,6 +16,13 @@ export const artifactErrors = defineDiagnostics({
     got: "a model made from bytes",
     next: "write the model to a file first",
   }),
+  E_ARTIFACT_ELSEWHERE: (file: string, folder: string) => ({
+    message: "weights lie outside of the model's folder, where a link in it leads",
+    place: file,
+    expected: `a file below "${folder}", which is where the runtime looks`,
+    got: "a file elsewhere",
+    next: "copy model and weight files into one folder, links followed (cp -L), and compile that copy",
+  }),
   E_ARTIFACT_CLASH: (file: string) => ({
     message: "a file of the source model has the name of a file of the artifact",
     place: file,

@@ -30,6 +30,25 @@ export const runtimeErrors = defineDiagnostics({
     got: reason,
     next: "check that every field of the batch has the shape that the model takes",
   }),
+  E_FEED_UNKNOWN: (graph: string, name: string, known: readonly string[]) => ({
+    message: `the runtime would ignore what is fed for "${name}"`,
+    place: graph,
+    expected: `inputs without a default: ${known.join(", ")}`,
+    got: name,
+    next: "leave it out; its binding for Node takes nothing for inputs that have a default",
+  }),
+  E_ID_RANGE: (
+    field: string,
+    { example, position }: { readonly example: number; readonly position: number },
+    id: number,
+    rows: number,
+  ) => ({
+    message: `id ${id} of "${field}" is not in the table that it indexes`,
+    place: `example ${example} of the batch, position ${position}`,
+    expected: `ids from 0 to ${rows - 1}, since the table has ${rows} rows`,
+    got: String(id),
+    next: "take the tokenizer that belongs to the model, or cut inputs that are too long with --max-length",
+  }),
   E_FEED: (name: string, dtype: string, array: string) => ({
     message: `tensor "${name}" of type ${dtype} cannot cross the runtime's boundary as ${array}`,
     place: name,

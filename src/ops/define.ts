@@ -78,6 +78,7 @@ export function defineOp<
     hostInputs: new Set<string>(spec.hostInputs ?? []),
     ranks: spec.ranks ?? {},
     held: spec.held ?? {},
+    carries: positionOf(inputs, spec.carries ?? spec.cost?.view),
     quantized: spec.quantized ?? {},
     rankFree: spec.rankFree ?? false,
     select: spec.select,

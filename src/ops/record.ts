@@ -265,6 +265,8 @@ export interface OpSpec<
   readonly ranks?: Readonly<Partial<Record<ParamName<I>, Rank>>>;
   /** Operands that PyTorch takes for constants: gradients stop there without a word, for the reason given. */
   readonly held?: Readonly<Partial<Record<ParamName<I>, string>>>;
+  /** Operand whose elements the first result holds one by one, maybe of another type; that of `cost.view` unless said. */
+  readonly carries?: ParamName<I>;
   /** Where gradients pass quantised numbers; nowhere where it is left out. */
   readonly quantized?: QuantizedPath<ParamName<I>, ParamName<O>>;
   /** For operators that work on each index of an axis by itself. */
@@ -302,6 +304,8 @@ export interface Op {
   readonly hostInputs: ReadonlySet<string>;
   readonly ranks: Readonly<Partial<Record<string, Rank>>>;
   readonly held: Readonly<Partial<Record<string, string>>>;
+  /** Position of the operand whose elements the first result holds in their order. */
+  readonly carries: number | undefined;
   readonly quantized: QuantizedPath<string, string>;
   readonly rankFree: boolean;
   readonly select: Select | undefined;

@@ -1,5 +1,5 @@
 /** Evaluates an artifact on a data set. */
-import type { Dataset, Field, FieldRequest } from "../data/batch.ts";
+import { castField, type Dataset, type Field, type FieldRequest } from "../data/batch.ts";
 import { Batches } from "../data/batches.ts";
 import { TaskMetrics } from "./task-metrics.ts";
 import type { Trainer } from "./trainer.ts";
@@ -46,12 +46,13 @@ export async function evaluateData(
 function withoutVirtual(logits: Field, virtual: number): Field {
   const [rows = 0, positions = 0, ...rest] = logits.shape;
   if (virtual === 0) return logits;
+  const scores = castField("logits", logits, "float32").data;
   const width = rest.reduce((product, size) => product * size, 1);
   const kept = (positions - virtual) * width;
   const data = new Float32Array(rows * kept);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < kept; i++) {
-      data[row * kept + i] = Number(logits.data[(row * positions + virtual) * width + i]);
+      data[row * kept + i] = Number(scores[(row * positions + virtual) * width + i]);
     }
   }
   return { dtype: "float32", shape: [rows, positions - virtual, ...rest], data };

@@ -17,7 +17,7 @@ export interface UpdateInputs {
 /**
  * Fields of a batch are converted to the types of the graph's inputs; its other fields are left out.
  *
- * @throws DiagnosticError `E_BATCH_FIELD`, `E_FIELD_DTYPE`, `E_FIELD_RANGE`.
+ * @throws DiagnosticError `E_BATCH_FIELD`, `E_FIELD_DTYPE`, `E_FIELD_RANGE`, `E_ID_RANGE`.
  */
 export function makeFeeds(
   graph: GraphManifest,
@@ -25,12 +25,14 @@ export function makeFeeds(
   { batch, rate, seed }: UpdateInputs,
 ): Record<string, Field> {
   const feeds: Record<string, Field> = {};
-  for (const { name, role, dtype, field = name, hyper } of graph.inputs) {
+  for (const { name, role, dtype, field = name, hyper, below } of graph.inputs) {
     const carried = state.get(name);
     if (role === "batch" || role === "label") {
       const given = batch[field];
       if (given === undefined) throw runtimeErrors.E_BATCH_FIELD(field, Object.keys(batch));
-      feeds[name] = castField(field, given, fieldType(name, dtype));
+      const fed = castField(field, given, fieldType(name, dtype));
+      if (below !== undefined) checkIds(field, fed, below);
+      feeds[name] = fed;
     } else if (role === "hyper" && hyper === "lr") {
       feeds[name] = { dtype: "float32", shape: [], data: Float32Array.of(rate) };
     } else if (role === "rng") {
@@ -40,6 +42,15 @@ export function makeFeeds(
     }
   }
   return feeds;
+}
+
+/** Refuses ids that the table which they index has no row for; those below 0 count from its end. */
+function checkIds(field: string, { shape, data }: Field, rows: number): void {
+  const at = data.findIndex((id: number | bigint) => Number(id) >= rows || Number(id) < -rows);
+  if (at < 0) return;
+  const perExample = data.length / Math.max(1, shape[0] ?? 1);
+  const place = { example: Math.floor(at / perExample), position: at % perExample };
+  throw runtimeErrors.E_ID_RANGE(field, place, Number(data[at]), rows);
 }
 
 /** The same for a run of several updates: what each reads anew lies on a new first axis. */

@@ -1,5 +1,5 @@
 /** Text from a causal language model: the evaluation graph, run once per token. */
-import type { Field } from "../data/batch.ts";
+import { castField, type Field } from "../data/batch.ts";
 import { Random } from "../data/random.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { runtimeErrors } from "../diagnostics/runtime.ts";
@@ -64,9 +64,11 @@ function sequenceBatch(trainer: Trainer, ids: readonly number[]): Record<string,
   return fields;
 }
 
-function lastRow({ data, shape }: Field): Float64Array {
+/** Scores of the last position, of whatever float type the graph gives. */
+function lastRow({ dtype, data, shape }: Field): Float64Array {
   const width = shape.at(-1) ?? 0;
-  return Float64Array.from({ length: width }, (_, i) => Number(data[data.length - width + i]));
+  const last = castField("logits", { dtype, shape: [width], data: data.slice(-width) }, "float64");
+  return Float64Array.from(last.data, Number);
 }
 
 function chooseToken(

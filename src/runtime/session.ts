@@ -30,7 +30,7 @@ export interface Session {
    * Feeds are read in place and must not be changed until the promise is settled; outputs are fresh copies.
    *
    * @param outputs names of the outputs that are wanted; all unless given.
-   * @throws DiagnosticError `E_FEED`, `E_FEED_SIZE`, `E_RUN` naming the graph.
+   * @throws DiagnosticError `E_FEED`, `E_FEED_SIZE`, `E_FEED_UNKNOWN`, `E_RUN` naming the graph.
    */
   run(feeds: Readonly<Record<string, Field>>, outputs?: readonly string[]): Promise<Record<string, Field>>;
   /** Makes the profiler write its file, where one was asked for; runs after that are not in it. */
@@ -86,6 +86,8 @@ export async function openSession(
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(feeds, wanted = session.outputNames) {
+      const ignored = Object.keys(feeds).find((key) => !session.inputNames.includes(key));
+      if (ignored !== undefined) throw runtimeErrors.E_FEED_UNKNOWN(name, ignored, session.inputNames);
       const tensors = Object.fromEntries(
         Object.entries(feeds).map(([key, tensor]) => [key, toRuntime(runtime, key, tensor)]),
       );

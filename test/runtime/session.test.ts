@@ -57,6 +57,12 @@ describe("run", () => {
     expect(y).toEqual(field);
   });
 
+  it("refuses feeds that the binding would ignore", async () => {
+    const gain = graph("gain (float[1] x, float[1] by = {2}) => (float[1] y) { y = Mul (x, by) }");
+    expect((await run(gain, { x: floats(3) })).y?.data).toEqual(Float32Array.of(6));
+    await expect(run(gain, { x: floats(3), by: floats(5) })).rejects.toThrow(/^E_FEED_UNKNOWN .*"by"/);
+  });
+
   it("gives fresh outputs, only those that are wanted", async () => {
     const x = floats(1, 2);
     const outputs = await run(double, { x }, {}, ["y"]);

@@ -24,6 +24,7 @@ import { lockArtifact } from "../../src/runtime/lock.ts";
 import { openData } from "../../src/runtime/open-data.ts";
 import type { RunResult, TrainRunOptions } from "../../src/runtime/run-options.ts";
 import { trainArtifact } from "../../src/runtime/train-run.ts";
+import { Trainer } from "../../src/runtime/trainer.ts";
 import { makeArtifact } from "./artifact.ts";
 
 function train(folder: string, options: Partial<TrainRunOptions> = {}): Promise<RunResult> {
@@ -118,6 +119,31 @@ it("pads the batches of one run alike where examples are of uneven length", asyn
   expect(four).toHaveLength(8);
   four.forEach((loss, i) => expect(Math.abs(loss - (single[i] ?? Number.NaN))).toBeLessThan(1e-5));
   for (const loss of await losses(4, true)) expect(loss).toBeGreaterThan(0);
+});
+
+it("names the example and the id that the model has no row for", async () => {
+  const trainer = await Trainer.open(await makeArtifact());
+  const ids = Int32Array.of(1, 2, 3, 4, 5, 4096);
+  const batch = assembleBatch(
+    "a batch",
+    tokenFields(
+      [ids.subarray(0, 3), ids.subarray(3)].map((row) => ({ ids: row, labels: row })),
+      { padId: 0, length: "longest" },
+      "labels",
+    ),
+    wantedFields(trainer.artifact.manifest),
+  );
+  await expect(trainer.step(batch)).rejects.toMatchObject({
+    diagnostics: [
+      {
+        code: "E_ID_RANGE",
+        place: "example 1 of the batch, position 2",
+        expected: "ids from 0 to 127, since the table has 128 rows",
+        got: "4096",
+      },
+    ],
+  });
+  await trainer.close();
 });
 
 it("refuses to resume with other data, seed, batches or length", async () => {

@@ -30,6 +30,7 @@ export const Cast = defineOp({
   },
   precision: "exact",
   cost: { overwrites: "x" },
+  carries: "x",
   // A result that is no float carries no gradient, which the driver knows from its type. Quantised numbers that become
   // floats keep theirs as it is.
   gradient: ({ in: { x }, grad, b }) => ({
