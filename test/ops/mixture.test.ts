@@ -1,5 +1,5 @@
 /** MoE of com.microsoft: activations, gates, biases, and gated layers. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { floatAttribute as float } from "../../src/ir/attribute.ts";
 import { checkOp } from "../harness/check-op.ts";
 import { buildBackward } from "../harness/gradient.ts";
@@ -83,4 +83,58 @@ test.each([
   ["another activation", { activation_type: "mish" }, /activation_type/],
 ] as const)("%s is refused", (_, attributes, message) => {
   expect(() => buildBackward({ ...spec, attributes }, "static")).toThrow(message);
+});
+
+describe("QMoE", () => {
+  // Numbers of 8 bits near their zero point, so that sums do not cancel more than those of 4 bits.
+  const bytes = (bits: number, ...shape: readonly number[]): OperandSpec => ({
+    shape,
+    dtype: "uint8",
+    range: bits === 4 ? [0, 255] : [120, 136],
+    constant: true,
+  });
+  const scales = (...shape: readonly number[]): OperandSpec => ({ shape, range: [0.02, 0.1] });
+  const wide: OperandSpec = { shape: [5, 32], range: [-1, 1] };
+  const attributes = { k: 2, normalize_routing_weights: 1, activation_type: "silu" };
+  const biases = [{ shape: [3, 16] }, { shape: [3, 32] }] as const;
+  const packed = (bits: number): OpCase => ({
+    op: "QMoE",
+    domain: "com.microsoft",
+    attributes: { ...attributes, expert_weight_bits: bits },
+    inputs: [
+      ...[wide, router, bytes(bits, 3, 16, 4 * bits), scales(3, 16), biases[0]],
+      ...[bytes(bits, 3, 32, 2 * bits), scales(3, 32), biases[1]],
+    ],
+  });
+  const blocks: OpCase = {
+    ...packed(4),
+    attributes: { ...attributes, block_size: 16 },
+    inputs: [
+      ...[wide, router, bytes(4, 3, 16, 16), scales(3, 16, 2), null],
+      ...[bytes(4, 3, 32, 8), scales(3, 32, 1), null],
+    ],
+  };
+  checkOp("4 bits", packed(4), fixed);
+  checkOp("8 bits", packed(8), fixed);
+  checkOp("blocks, no biases", blocks, fixed);
+  checkOp(
+    "zero points, and gates of their own",
+    {
+      ...packed(8),
+      inputs: [
+        ...[...packed(8).inputs, null, null, null],
+        ...[bytes(8, 3, 16), bytes(8, 3, 32), null, { shape: [5, 3], range: [0.2, 1] } as const],
+      ],
+    },
+    { ...fixed, noRuntime: "the kernel's answer to gates of their own is not compared" },
+  );
+  test.each([
+    ["gates as they are", { normalize_routing_weights: 0 }, /not normalized/],
+    ["floats of 4 bits", { quant_type: "fp4" }, /fp4/],
+    ["the order of a GPU", { weights_prepacked: 1 }, /order of a GPU/],
+  ] as const)("%s are refused", (_, changed, message) => {
+    expect(() =>
+      buildBackward({ ...packed(4), attributes: { ...attributes, ...changed } }, "static"),
+    ).toThrow(message);
+  });
 });

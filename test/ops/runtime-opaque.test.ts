@@ -13,7 +13,7 @@ const names = [
     "LongformerAttention",
     "DecoderAttention",
   ],
-  ...["QMoE", "QOrderedMatMul", "EPContext", "Snpe"],
+  ...["QOrderedMatMul", "EPContext", "Snpe"],
 ];
 
 test.each(names)("%s is refused on the way of a gradient", (name) => {

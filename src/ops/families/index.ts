@@ -63,6 +63,7 @@ import * as quantize from "./quantize.ts";
 import * as quantizedAttention from "./quantized-attention.ts";
 import * as quantizedElementwise from "./quantized-elementwise.ts";
 import * as quantizedLinear from "./quantized-linear.ts";
+import * as quantizedMixture from "./quantized-mixture.ts";
 import * as quantizedProducts from "./quantized-products.ts";
 import * as quantizedRecurrent from "./quantized-recurrent.ts";
 import * as random from "./random.ts";
@@ -174,6 +175,7 @@ export const families = [
   quantizedAttention,
   quantizedElementwise,
   quantizedLinear,
+  quantizedMixture,
   quantizedProducts,
   quantizedRecurrent,
   random,

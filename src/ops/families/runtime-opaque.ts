@@ -52,10 +52,6 @@ export const RelativePositionBias = opaque(
   "its schema leaves open in which order the kernel of CUDA, the only provider that has it, reads the table: export the model without the fusion",
 );
 
-export const QMoE = opaque(
-  "QMoE",
-  "its experts are packed in a few bits: take a model with float experts (MoE)",
-);
 export const QOrderedAttention = opaque("QOrderedAttention", ordered);
 export const QOrderedGelu = opaque("QOrderedGelu", ordered);
 export const QOrderedLayerNormalization = opaque("QOrderedLayerNormalization", ordered);

@@ -173,6 +173,25 @@ export function blockTable(
   return b.mul(b.castLike(shifted, scales), alignScales(b, scales, numbers, place));
 }
 
+/**
+ * Weights (experts, rows, columns) as floats, `(numbers - zeros) * scales`: a scale for each row, or for each block of its columns.
+ * Without zero points they are in the middle of the range.
+ */
+export function expertWeights(
+  b: OpBuilder,
+  {
+    data,
+    scales,
+    zeros,
+  }: { readonly data: Value; readonly scales: Value; readonly zeros: Value | undefined },
+  { bits, block_size }: { readonly bits: number; readonly block_size: number },
+): Value {
+  if (block_size > 0) return blockTable(b, { data, scales, zeros }, { bits, block_size, axis: 2 });
+  const numbers = unpackBytes(b, data, bits);
+  const points = zeros === undefined ? 2 ** (bits - 1) : b.unsqueeze(unpackBytes(b, zeros, bits), [2]);
+  return b.mul(b.castLike(b.sub(numbers, points), scales), b.unsqueeze(scales, [2]));
+}
+
 /** The (N, K) weight of MatMulBnb4, and its numbers before they were scaled. */
 export function fourBitWeight(
   b: OpBuilder,
