@@ -133,8 +133,9 @@ function writeSparse(
   };
 }
 
+/** As a Buffer, since small ones share memory, of which a million texts would take hundreds of bytes each. */
 function writeText(text: string | Uint8Array): Uint8Array {
-  return typeof text === "string" ? new TextEncoder().encode(text) : text;
+  return typeof text === "string" ? Buffer.from(text) : text;
 }
 
 function missingType(name: string): never {

@@ -34,6 +34,15 @@ const axis = { name: "axis", type: 2, i: 0 };
 export const largeModels: Readonly<Record<string, () => Uint8Array>> = {
   "a list of 1,000,000 axes": () =>
     graph([node("Transpose", ["x"], ["y"], [{ name: "perm", type: 7, ints: ones(1e6) }])]),
+  "a list of 1,000,000 texts": () =>
+    graph([
+      node(
+        "Relu",
+        ["x"],
+        ["y"],
+        [{ name: "texts", type: 8, strings: Array<Uint8Array>(1e6).fill(Uint8Array.of(97)) }],
+      ),
+    ]),
   "a shape of 1,000,000 sizes": () =>
     graph([node("Reshape", ["x", "s"], ["y"])], {
       initializer: [{ name: "s", data_type: 7, dims: [1e6], int64_data: ones(1e6) }],
