@@ -90,7 +90,9 @@ def file_faults(model: PeftModel, folder: Path) -> list[str]:
         if exact and (folder / name).read_bytes() != (again / name).read_bytes():
             faults.append(f"{name} has other bytes than PEFT's: {header_gap(folder / name, again / name)}")
         ours, theirs = (json.loads((f / "adapter_config.json").read_text()) for f in (folder, again))
-    for key in sorted((ours.keys() | theirs.keys()) - PLACE_FIELDS):
+    # With these tied, PEFT puts the table's path into a list in place of the output layer's.
+    tied = {"target_modules", "modules_to_save"} if ours.get("ensure_weight_tying") else set()
+    for key in sorted((ours.keys() | theirs.keys()) - PLACE_FIELDS - tied):
         if key not in ours or key not in theirs:
             faults.append(f"adapter_config.json: {key} stands only in {'the folder' if key in ours else 'PEFT'}")
         elif as_set(ours[key]) != as_set(theirs[key]):

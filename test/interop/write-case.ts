@@ -48,7 +48,7 @@ export async function writeCase(item: OracleCase, folder: string): Promise<Writt
   const { plan } = compiled;
   await writePeftFolder(folder, {
     adapter: plan.adapter,
-    facts: peftFacts(plan.adapter, plan.sites, tensors),
+    facts: peftFacts(plan.adapter, plan.sites, tensors, plan.followers),
     taskType: peft.taskType === null ? undefined : peftTaskTypes[plan.task],
     tensors: await checkpointTensors(plan.adapter, tensors, runConstantGraph),
   });
