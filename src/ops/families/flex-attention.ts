@@ -1,5 +1,7 @@
 /** FlexAttention of ai.onnx.preview: attention whose scores and weights pass through bodies of the model's own. */
+
 import { InternalError } from "../../diagnostics/define.ts";
+import { operatorErrors } from "../../diagnostics/operator.ts";
 import { type DType, dtypeFromCode } from "../../ir/dtype.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { tensorType } from "../../ir/type.ts";
@@ -10,6 +12,7 @@ import { dtypeOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { repeatHeads, scaledScores } from "../kernels/heads.ts";
 import { inlineBody } from "../kernels/inline-body.ts";
+import { requireSizes } from "../kernels/require-sizes.ts";
 import { graph, int, maybeFloat } from "../params.ts";
 
 /**
@@ -24,7 +27,15 @@ export const FlexAttention = defineOp({
   ranks: { q: 4, k: 4, v: 4 },
   outputs: ["y"],
   attributes: { prob_mod: graph(), score_mod: graph(), scale: maybeFloat(), softmax_precision: int(0) },
-  infer: ({ in: { q, k, v }, attrs: { prob_mod, score_mod, softmax_precision }, inferBody }) => {
+  infer: ({ node, in: { q, k, v }, attrs: { prob_mod, score_mod, softmax_precision }, inferBody }) => {
+    requireSizes(node, {
+      q: [q.tensorType?.shape, "batch heads queries size"],
+      k: [k.tensorType?.shape, "batch shared keys size"],
+      v: [v.tensorType?.shape, "batch shared keys width"],
+    });
+    const [of, over] = [q, k].map((operand) => operand.tensorType?.shape?.[1]);
+    if (typeof of === "number" && typeof over === "number" && (over === 0 || of % over !== 0))
+      throw operatorErrors.E_BAD_OPERAND(node, "k", `a number of heads that divides ${of}`, `${over}`);
     const [type, value] = [q.tensorType, v.tensorType];
     if (type === undefined) return [];
     const [batch, heads, length] = type.shape ?? [];

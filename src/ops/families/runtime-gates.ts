@@ -6,6 +6,7 @@ import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { requireShape } from "../kernels/require-shape.ts";
 import { normalizedAgain } from "../kernels/standardize.ts";
 import { float } from "../params.ts";
 
@@ -31,9 +32,21 @@ export const GatedRMSNorm = defineOp({
   domain,
   versions,
   inputs: ["x", "scale", "gate"],
+  ranks: { x: [1], scale: 1, gate: [1] },
   outputs: ["y"],
   attributes: { epsilon: float(1e-5) },
-  infer: ({ in: { x } }) => [x.type],
+  infer: ({ node, in: { x, scale, gate } }) => {
+    const [width, size] = [x.tensorType?.shape?.at(-1), scale.tensorType?.shape?.[0]];
+    requireShape(node, "gate", gate, x.tensorType?.shape);
+    if (size === 0 || (typeof width === "number" && typeof size === "number" && width % size !== 0))
+      throw operatorErrors.E_BAD_OPERAND(
+        node,
+        "scale",
+        `a length that divides ${width ?? "the width"}`,
+        `${size}`,
+      );
+    return [x.type];
+  },
   evaluate: byExpansion,
   precision: "full",
   gradient: {
