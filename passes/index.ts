@@ -18,6 +18,8 @@ import joinProducts from "./join-products.ts";
 import legalizeCuda from "./legalize-cuda.ts";
 import liftConstants from "./lift-constants.ts";
 import loss from "./loss.ts";
+import microBatch from "./micro-batch.ts";
+import openBatch from "./open-batch.ts";
 import openQuantised from "./open-quantised.ts";
 import optimize from "./optimize.ts";
 import quantizeBase from "./quantize-base.ts";
@@ -55,6 +57,8 @@ export const passes = [
   legalizeCuda,
   liftConstants,
   loss,
+  microBatch,
+  openBatch,
   openQuantised,
   optimize,
   quantizeBase,

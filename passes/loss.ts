@@ -13,6 +13,8 @@ import { OpBuilder } from "../src/ops/builder.ts";
 import { dtypeOf } from "../src/ops/facts.ts";
 import { definePass } from "../src/pass/define.ts";
 import { type GivenOptions, resolveOptions } from "../src/pass/options.ts";
+import type { LossResult } from "../src/training/define-loss.ts";
+import { markDivisor } from "../src/training/divisor.ts";
 import { floatOutputs, logitsOutput } from "../src/training/tasks.ts";
 import { losses } from "./losses/index.ts";
 
@@ -47,7 +49,7 @@ export default definePass({
     const judged = chooseOutputs(floatOutputs(graph), logitsOutput(graph), options.logits);
     const many = options.logits === "*";
     const given: GivenOptions = JSON.parse(options.options);
-    const termOf = (output: Value): { readonly loss: Value; readonly count: Value } => {
+    const termOf = (output: Value): LossResult => {
       const scores = b.cast(output, "float32");
       const extra = many ? { labels: `target.${output.name}` } : {};
       return loss.build({
@@ -69,9 +71,13 @@ export default definePass({
     if (first === undefined)
       throw trainingErrors.E_NO_OUTPUT(graph.outputs.map((o) => `${o.name}: ${formatType(o.type)}`));
     const ofOutputs = rest.reduce((sum, term) => b.add(sum, term.loss), first.loss);
-    const added = [...penalties, ...beside.map(({ output, weight }) => b.mul(termOf(output).loss, weight))];
+    const besides = beside.map(({ output, weight }) => ({ ...termOf(output), weight }));
+    const added = [...penalties, ...besides.map((term) => b.mul(term.loss, term.weight))];
     const total = added.reduce((sum, term) => b.add(sum, term), ofOutputs);
     const count = rest.reduce((sum, term) => b.add(sum, term.count), first.count);
+    // With terms of the parameters alone, the loss is not a sum over rows any more.
+    if (penalties.length === 0)
+      for (const { divisor } of [...terms, ...besides]) if (divisor !== undefined) markDivisor(divisor);
     for (const input of graph.inputs)
       if (!input.metadata.has("peft.role")) setRole(input, "batch", { field: input.name });
     for (const output of graph.outputs)

@@ -11,7 +11,8 @@ export default defineLoss({
     const targets = label(options.labels, "float32", shapeOf(logits));
     // log(1 + exp(x)) - x t, whose slope is right at 0, too, where that of max(x, 0) and |x| is not.
     const each = b.sub(b.op("Softplus", [logits]), b.mul(logits, targets));
-    const count = b.cast(b.op("Size", [logits]), "float32");
-    return { loss: b.div(b.reduceSum(each, undefined, false), count), count };
+    const count = b.reduceSum(b.fillLike(targets, 1), undefined, false);
+    const divisor = b.reduceSum(b.fillLike(targets, 1), undefined, false);
+    return { loss: b.div(b.reduceSum(each, undefined, false), divisor), count, divisor };
   },
 });

@@ -47,8 +47,8 @@ export default defineLoss({
     const sum =
       o.label_smoothing === 0 ? hard : smoothed(b, { logp, hard, mask, weights, share: o.label_smoothing });
     // Without any labelled position PyTorch's mean is 0 / 0; 0 keeps such a batch from ending a run.
-    const loss = b.div(sum, b.max(total, 1e-12));
-    return { loss, count: b.reduceSum(mask, undefined, false) };
+    const divisor = b.max(total, 1e-12);
+    return { loss: b.div(sum, divisor), count: b.reduceSum(mask, undefined, false), divisor };
   },
 });
 

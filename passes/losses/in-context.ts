@@ -35,6 +35,7 @@ export default defineLoss({
     const factor = count > 1 ? b.concat([b.constant(ofPrefix, "weights"), weights], 0) : weights;
     const sum = b.reduceSum(b.mul(b.mul(b.neg(picked), mask), count === 0 ? 1 : factor), undefined, false);
     const judged = b.reduceSum(mask, undefined, false);
-    return { loss: b.div(sum, b.max(judged, 1)), count: judged };
+    const divisor = b.max(judged, 1);
+    return { loss: b.div(sum, divisor), count: judged, divisor };
   },
 });

@@ -14,7 +14,9 @@ export default defineLoss({
     const scores = options.squeeze ? b.squeeze(logits, [rankOf(logits) - 1]) : logits;
     const targets = label(options.labels, "float32", shapeOf(scores));
     const difference = b.sub(scores, targets);
-    const count = b.cast(b.op("Size", [scores]), "float32");
-    return { loss: b.div(b.reduceSumSquare(difference, undefined, false), count), count };
+    const count = b.reduceSum(b.fillLike(targets, 1), undefined, false);
+    // What is divided by is not what is counted, so that the one may be taken of all rows, the other of some.
+    const divisor = b.reduceSum(b.fillLike(targets, 1), undefined, false);
+    return { loss: b.div(b.reduceSumSquare(difference, undefined, false), divisor), count, divisor };
   },
 });

@@ -84,9 +84,17 @@ class SmallIntegers {
     for (const node of graph.nodes()) {
       inferNode(node, this.#opset);
       if (node.subgraphs().length === 0) this.#compute(node);
-      for (const body of node.subgraphs()) this.infer(body);
+      for (const body of node.subgraphs()) this.#inferBody(node, body);
       takeLargerBranch(node);
     }
+  }
+
+  /** Sizes in a body that repeats are those of its first iteration. */
+  #inferBody(node: Node, body: Graph): void {
+    const [iteration] = body.inputs;
+    if (node.op === "Loop" && iteration !== undefined)
+      this.#known.set(iteration, fromNumbers("int64", [], [0]));
+    this.infer(body);
   }
 
   #compute(node: Node): void {

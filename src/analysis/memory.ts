@@ -90,7 +90,9 @@ class Replay {
     for (const result of node.outputs) if (result !== null) this.#release(result);
     const plan = planBuffers(body, executionOrder(body));
     const repeats = carries.some((input) => input !== undefined) || body.inputs.length > 0;
-    for (let i = 0; i < (repeats ? trips : 1); i++) {
+    const [count] = node.op === "Loop" ? (node.input(0)?.content ?? []) : [];
+    const most = typeof count === "number" ? Math.min(count, trips) : trips;
+    for (let i = 0; i < (repeats ? most : 1); i++) {
       const before = body.outputs.flatMap((output) => this.#takeOver(output) ?? []);
       this.run(plan);
       before.forEach((held) => this.#drop(held));

@@ -6,13 +6,16 @@ import { flopsOf } from "../analysis/flops.ts";
 import { type Footprint, footprint } from "../analysis/footprint.ts";
 import { bytesOf } from "../analysis/memory.ts";
 import { cloneModel } from "../ir/clone.ts";
+import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
-import { type Phase, phases, phasesOf } from "../ir/phase.ts";
+import type { Node } from "../ir/node.ts";
+import { allPhasesOf, type Phase, phases } from "../ir/phase.ts";
 import { withRole } from "../ir/role.ts";
 import { countElements } from "../ir/shape.ts";
 import { readModel } from "../onnx/read.ts";
 import { Artifact } from "../runtime/artifact.ts";
 import { type FlatSlice, readSlices } from "../training/flatten.ts";
+import { partsOfLoop } from "../training/micro-batch.ts";
 import type { Compiled } from "./compile.ts";
 
 /** A training graph with what belongs to it, from an artifact or just compiled. */
@@ -70,13 +73,22 @@ export function parameterTable({ train, method, parameters }: Subject): Paramete
 export type FlopTable = Readonly<Record<Phase, number | undefined>>;
 
 export function flopTable(subject: Subject, sizes: AxisSizes): FlopTable {
-  const model = bound(subject, sizes);
+  const { graph } = bound(subject, sizes);
+  const marks = allPhasesOf(graph);
   const totals = new Map<Phase, number | undefined>(phases.map((phase) => [phase, 0]));
-  for (const [node, phase] of phasesOf(model.graph)) {
-    const flops = flopsOf(node);
-    const before = totals.get(phase);
-    totals.set(phase, before === undefined || typeof flops !== "number" ? undefined : before + flops);
-  }
+  const add = (part: Graph, times: number): void => {
+    for (const node of part.nodes()) {
+      const parts = partsOfLoop(node);
+      if (parts !== undefined) for (const body of node.subgraphs()) add(body, times * parts);
+      else addNode(node, times);
+    }
+  };
+  const addNode = (node: Node, times: number): void => {
+    const phase = marks.get(node) ?? "forward";
+    const [flops, before] = [flopsOf(node), totals.get(phase)];
+    totals.set(phase, before === undefined || typeof flops !== "number" ? undefined : before + times * flops);
+  };
+  add(graph, 1);
   return { forward: totals.get("forward"), backward: totals.get("backward"), update: totals.get("update") };
 }
 

@@ -14,6 +14,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { PipelineStep } from "../pass/pipeline.ts";
 import { finishGraph } from "./finish.ts";
 import { forwardOptimizations } from "./optimizations.ts";
+import { computeInParts } from "./parts.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
 import { planTraining, type TrainingPlan } from "./plan.ts";
 import { choosePrepack, type PrepackChoice } from "./prepack.ts";
@@ -137,6 +138,8 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   markRest(evaluation.graph, "(parameters)");
   const gradient = build(options.still !== true);
   dropOutputs(gradient.graph, ["logits", "output"]);
+  if (settings.provider === "cpu" && !settings.disable.includes("micro-batch"))
+    runPasses(gradient, [{ pass: "open-batch" }], watch);
   // The losses of tasks leave out padding; that of features compares all there is, and of others it is not known.
   const paddingUnread =
     settings.loss === undefined && plan.task !== "feature" && plan.loss.name !== "existing";
@@ -147,6 +150,7 @@ export function compileGraphs(model: Model, request: CompileRequest, options: Co
   );
   runPasses(gradient, [{ pass: "autodiff", options: scaling(settings) }, { pass: "flatten" }], watch);
   markRest(gradient.graph, "(parameters)");
+  computeInParts(gradient, settings, watch);
   const training = cloneModel(gradient);
   const optimizeStep: PipelineStep = {
     pass: "optimize",

@@ -11,7 +11,7 @@ const ofGradients: readonly string[] = ["raise", "chunk-head"];
 const whole = ["shorten"] as const;
 
 /** Their names, as `disable` of a request takes them. */
-export const optimizationNames = [...forward, ...whole] as const;
+export const optimizationNames = [...forward, ...whole, "micro-batch"] as const;
 
 export type OptimizationName = (typeof optimizationNames)[number];
 

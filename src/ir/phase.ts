@@ -35,7 +35,15 @@ export function phasesOf(graph: Graph): Map<Node, Phase> {
   return found;
 }
 
-/** The same with the nodes of bodies, which belong at the earliest to the phase of the node that holds them. */
+/** Says of a node that its body runs phases of its own, whatever the node itself reads. */
+export function holdPhases(node: Node): void {
+  node.metadata.set(key, "held");
+}
+
+/**
+ * The same with the nodes of bodies, which belong at the earliest to the phase of the node that holds them, unless that holds
+ * phases of its own.
+ */
 export function allPhasesOf(graph: Graph): Map<Node, Phase> {
   const found = new Map<Node, Phase>();
   collectPhases(graph, found, "forward");
@@ -46,7 +54,8 @@ function collectPhases(graph: Graph, found: Map<Node, Phase>, outer: Phase): voi
   for (const [node, phase] of phasesOf(graph)) {
     const own = phases.indexOf(phase) > phases.indexOf(outer) ? phase : outer;
     found.set(node, own);
-    for (const body of node.subgraphs()) collectPhases(body, found, own);
+    const within = node.metadata.get(key) === "held" ? "forward" : own;
+    for (const body of node.subgraphs()) collectPhases(body, found, within);
   }
 }
 

@@ -1,11 +1,24 @@
 /** Roles of graph inputs and outputs, carried as value metadata so that text and files keep them. */
 import type { Value } from "./value.ts";
 
-/** What an input is for (see the manifest); `frozen` marks initializers that an adapter made. */
-export type InputRole = "batch" | "label" | "param" | "state" | "grad" | "hyper" | "rng" | "scale" | "frozen";
+/**
+ * What an input is for (see the manifest); `frozen` marks initializers that an adapter made, and `divisor` what the loss is divided
+ * by while a graph of parts of a batch is in the making.
+ */
+export type InputRole =
+  | "batch"
+  | "label"
+  | "param"
+  | "state"
+  | "grad"
+  | "hyper"
+  | "rng"
+  | "scale"
+  | "frozen"
+  | "divisor";
 
 /** What an output is for. */
-export type OutputRole = "loss" | "logits" | "next" | "metric" | "grad" | "output";
+export type OutputRole = "loss" | "logits" | "next" | "metric" | "grad" | "output" | "divisor";
 
 /** A role with the facts that belong to it. */
 export interface RoleFacts {
@@ -19,6 +32,8 @@ export interface RoleFacts {
   readonly feeds?: string;
   /** For a flat buffer: its parts as JSON `[{key, offset, shape}]`. */
   readonly slices?: string;
+  /** For inputs of a graph of parts: the size of their first axis in the whole batch, as text. */
+  readonly rows?: string;
   /** For integer inputs that index a table: its number of rows. */
   readonly below?: string;
   /** For integer inputs that choose: what the numbers from 0 on stand for, separated by commas. */
@@ -44,6 +59,7 @@ const factNames = [
   "feeds",
   "slices",
   "below",
+  "rows",
   "names",
   "group",
   "idle",

@@ -82,6 +82,7 @@ export function defineOp<
     quantized: spec.quantized ?? {},
     rankFree: spec.rankFree ?? false,
     select: spec.select,
+    parts: spec.parts,
     cost: {
       view: positionOf(inputs, spec.cost?.view),
       overwrites: positionOf(inputs, spec.cost?.overwrites),

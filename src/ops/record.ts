@@ -187,6 +187,24 @@ export interface SelectContext {
 
 /** The result at some indices of one axis, from the parts of the operands that it depends on; undefined where that saves nothing. */
 export type Select = (context: SelectContext) => Value | undefined;
+
+/** What a rule for parts of a batch sees. Types are those of a part: only the axis of its rows has `rows` in its size. */
+export interface PartsContext {
+  readonly node: Node;
+  /** Number of rows of a part. */
+  readonly rows: Dim;
+  /** Axis of operand `index` whose outermost factor are the rows; undefined where the operand is the same for every part. */
+  readonly axisOf: (index: number) => number | undefined;
+  /** Whether the operands of all parts add up to that of the whole batch. */
+  readonly isSum: (index: number) => boolean;
+}
+
+/**
+ * How the results of a part relate to those of the whole batch: an axis along which they lie side by side, or `sum` where they add
+ * up to it; undefined where neither is so.
+ */
+export type Parts = (context: PartsContext) => number | "sum" | undefined;
+
 /** What a cost rule sees; the types of operands and results stand on the values. */
 export interface CostContext<
   I extends readonly ParamSpelling[],
@@ -271,6 +289,8 @@ export interface OpSpec<
   readonly quantized?: QuantizedPath<ParamName<I>, ParamName<O>>;
   /** For operators that work on each index of an axis by itself. */
   readonly select?: Select;
+  /** For operators that can work on some rows of a batch at a time. */
+  readonly parts?: Parts;
   /** What running it takes; nothing but the memory of its results where it is left out. */
   readonly cost?: CostSpec<I, O, A>;
   /** Whether the gradient rule asks for ranks at run time alone, so that it holds where no rank is known. */
@@ -309,6 +329,7 @@ export interface Op {
   readonly quantized: QuantizedPath<string, string>;
   readonly rankFree: boolean;
   readonly select: Select | undefined;
+  readonly parts: Parts | undefined;
   readonly cost: Cost;
   /** Why constants are not evaluated; undefined where they are. */
   readonly evaluationRefusal: string | undefined;

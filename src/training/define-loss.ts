@@ -26,6 +26,8 @@ export interface LossResult {
   readonly loss: Value;
   /** Scalar float32: how many positions were judged, for means over several batches. */
   readonly count: Value;
+  /** What the loss is divided by, where the loss times it is a sum over the rows of a batch; so must `count` be, then. */
+  readonly divisor?: Value;
 }
 
 export interface LossSpec<S extends z.ZodObject> {

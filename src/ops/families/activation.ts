@@ -4,6 +4,7 @@ import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { defineUnary } from "../kernels/unary.ts";
 import { float } from "../params.ts";
@@ -46,6 +47,7 @@ export const PRelu = defineOp({
       { exact },
     ),
   ],
+  parts: partsOfElements,
   precision: "follow",
   // The slope at 0.
   gradient: ({ in: { x, slope }, grad: { y: g }, b }) => ({

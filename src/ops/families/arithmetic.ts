@@ -5,6 +5,7 @@ import { isFloat } from "../../ir/dtype.ts";
 import { defineOp } from "../define.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfProduct, partsOfQuotient, partsOfSum } from "../kernels/parts.ts";
 import { selectElements } from "../kernels/select-along.ts";
 
 const versions = [1, 6, 7, 13, 14];
@@ -21,6 +22,7 @@ export const Add = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  parts: partsOfSum,
   rankFree: true,
   gradient: ({ grad }) => ({ x: () => grad.z, y: () => grad.z }),
 });
@@ -37,6 +39,7 @@ export const Sub = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  parts: partsOfSum,
   rankFree: true,
   gradient: ({ grad, b }) => ({ x: () => grad.z, y: () => b.neg(grad.z) }),
 });
@@ -53,6 +56,7 @@ export const Mul = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  parts: partsOfProduct,
   rankFree: true,
   gradient: ({ in: { x, y }, grad, b }) => ({ x: () => b.mul(grad.z, y), y: () => b.mul(grad.z, x) }),
 });
@@ -82,6 +86,7 @@ export const Div = defineOp({
   ],
   precision: "follow",
   select: selectElements,
+  parts: partsOfQuotient,
   rankFree: true,
   // d(x/y)/dy = -(x/y)/y
   gradient: ({ in: { y }, out: { z }, grad, b }) => ({

@@ -10,6 +10,7 @@ import { defineOp } from "../define.ts";
 import { dimOf, rankOf } from "../facts.ts";
 import { type AttentionOperands, type AttentionOptions, attend } from "../kernels/attention.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { requireSizes } from "../kernels/require-sizes.ts";
 import { amounts, float, int, maybeFloat } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -36,6 +37,7 @@ export const Attention = defineOp({
     return inferAttention(operands, attrs);
   },
   evaluate: byExpansion,
+  parts: partsOfFirstAxis,
   precision: "low",
   gradient: {
     kind: "expand",

@@ -6,6 +6,7 @@ import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import { alongChannels, channelArray, sumPerChannel } from "../kernels/channels.ts";
 import { once } from "../kernels/once.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { axesExcept, reciprocalCount } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { requireShape } from "../kernels/require-shape.ts";
@@ -68,6 +69,7 @@ export const BatchNormalization = defineOp({
     );
     return [fromNumbers(x.dtype, x.shape, scaleAndShift(normalized, x.shape, factor, shift), exact)];
   },
+  parts: (context) => (context.node.int("training_mode", 0) === 0 ? partsOfFirstAxis(context) : undefined),
   precision: "full",
   gradient: ({ in: operands, attrs, grad, b, hasGrad }) => {
     if (attrs.training_mode === 0) return givenStatisticsGradient(b, operands, grad.y, attrs.epsilon);

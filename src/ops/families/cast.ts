@@ -9,6 +9,7 @@ import { roundElement } from "../elements.ts";
 import { dtypeOf } from "../facts.ts";
 import { withContent } from "../kernels/content.ts";
 import { convertElements } from "../kernels/convert.ts";
+import { partsOfElements, partsOfLinear } from "../kernels/parts.ts";
 import { selectElements } from "../kernels/select-along.ts";
 import { int, text } from "../params.ts";
 import type { Inferred } from "../record.ts";
@@ -28,6 +29,8 @@ export const Cast = defineOp({
     if (dtype === undefined) throw new InternalError(`Cast to type ${to}`);
     return [convertElements(x, dtype, exact, saturate !== 0)];
   },
+  parts: (context) =>
+    isFloat(dtypeOf(context.node.output(0))) ? partsOfLinear(context) : partsOfElements(context),
   precision: "exact",
   cost: { overwrites: "x" },
   carries: "x",
@@ -50,6 +53,7 @@ export const CastLike = defineOp({
   evaluate: ({ in: { x, like }, attrs: { saturate }, exact }) => [
     convertElements(x, like.dtype, exact, saturate !== 0),
   ],
+  parts: partsOfElements,
   precision: "exact",
   gradient: ({ in: { x, like }, grad, b }) => ({
     x: () => b.cast(grad.y, dtypeOf(x)),

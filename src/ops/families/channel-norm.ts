@@ -9,6 +9,7 @@ import { dimOf, dtypeOf, rankOf } from "../facts.ts";
 import { alongChannels, channelArray, sumPerChannel } from "../kernels/channels.ts";
 import { normalizeGroups } from "../kernels/group-normalize.ts";
 import { once } from "../kernels/once.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { axesExcept } from "../kernels/reduction-axes.ts";
 import { requireShape } from "../kernels/require-shape.ts";
 import {
@@ -39,6 +40,7 @@ export const InstanceNormalization = defineOp({
     const [factor, shift] = [channelArray(scale, x.rank), channelArray(bias, x.rank)];
     return [fromNumbers(x.dtype, x.shape, scaleAndShift(normalized, x.shape, factor, shift), exact)];
   },
+  parts: partsOfFirstAxis,
   precision: "full",
   gradient: ({ in: { x, scale, bias }, grad: { y: g }, attrs: { epsilon }, b }) => {
     const rank = rankOf(x);
@@ -87,6 +89,7 @@ export const GroupNormalization = defineOp({
     const [factor, shift] = [channelArray(scale, rank), channelArray(bias, rank)];
     return [fromNumbers(x.dtype, x.shape, scaleAndShift(normalized, shape, factor, shift), exact)];
   },
+  parts: partsOfFirstAxis,
   precision: "full",
   // No provider has a kernel of its own; the runtime takes it apart in the same way.
   gradient: {

@@ -5,6 +5,7 @@ import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { maximum, minimum } from "../kernels/extremum.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 
 export const Clip = defineOp({
   type: "Clip",
@@ -17,6 +18,7 @@ export const Clip = defineOp({
     const raised = min === undefined ? x : mapPair(x, min, maximum, { exact });
     return [max === undefined ? raised : mapPair(raised, max, minimum, { exact })];
   },
+  parts: partsOfElements,
   precision: "follow",
   cost: { overwrites: "x" },
   // An element that is not changed passes its gradient on, also at a bound; a bound takes those of the elements that it

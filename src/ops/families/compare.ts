@@ -7,6 +7,7 @@ import type { Value } from "../../ir/value.ts";
 import { defineOp, zero } from "../define.ts";
 import { comparePair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { selectElements } from "../kernels/select-along.ts";
 import { NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
@@ -37,6 +38,7 @@ export const GreaterOrEqual = defineComparison(
 
 export const IsNaN = defineOp({
   type: "IsNaN",
+  parts: partsOfElements,
   versions: [9, 13, 20],
   inputs: ["x"],
   outputs: ["y"],
@@ -49,6 +51,7 @@ export const IsNaN = defineOp({
 
 export const IsInf = defineOp({
   type: "IsInf",
+  parts: partsOfElements,
   versions: [10, 20],
   inputs: ["x"],
   outputs: ["y"],
@@ -82,6 +85,7 @@ function defineComparison(
     outputs: ["z"],
     attributes: {},
     select: selectElements,
+    parts: partsOfElements,
     infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], "bool", answer)],
     evaluate: ({ in: { x, y } }) => [comparePair(x, y, compare)],
     precision: "follow",

@@ -21,13 +21,13 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOrUnknowns, dimsIn, withContent } from "../kernels/content.ts";
+import { partsBeside } from "../kernels/parts.ts";
 import { concatenate, countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { requireRank } from "../kernels/require-rank.ts";
 import { type Size, shapeVector, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import { counts, int, maybeInt } from "../params.ts";
-import type { Inferred } from "../record.ts";
-
+import type { Inferred, PartsContext } from "../record.ts";
 export const Concat = defineOp({
   type: "Concat",
   versions: [1, 4, 11, 13],
@@ -38,6 +38,7 @@ export const Concat = defineOp({
   evaluate: ({ node, in: { xs }, attrs: { axis } }) => [
     concatenate(xs, axisOf(node, axis, xs[0]?.rank ?? 0)),
   ],
+  parts: partsOfConcat,
   precision: "follow",
   gradient: ({ node, in: { xs }, attrs: { axis }, grad, b }) => ({
     xs: (index) => {
@@ -90,6 +91,7 @@ export const Split = defineOp({
       return pickAlongAxes(x, picks.with(at, picks[at]?.map((index) => index + from) ?? []));
     });
   },
+  parts: partsBeside((node, rank) => [axisOf(node, node.int("axis", 0), rank)]),
   precision: "follow",
   gradient: ({ node, in: { x, split }, attrs, grad, b }) => ({
     x: () => {
@@ -203,4 +205,12 @@ function evenSizes(whole: Dim, count: number): readonly Dim[] {
   const size = even ? floorDivDims(whole, count) : ceilDivDims(whole, count);
   const last = even ? size : subDims(whole, mulDims(size, count - 1));
   return countUp(count).map((index) => (index === count - 1 ? last : size));
+}
+
+/** All pieces have their rows along the same axis, which is not that of the pieces. */
+function partsOfConcat({ node, axisOf: rowsOf, isSum }: PartsContext): number | undefined {
+  const axes = node.inputs.map((_, index) => rowsOf(index));
+  const [first] = axes;
+  if (first === undefined || axes.some((axis, index) => axis !== first || isSum(index))) return undefined;
+  return first === axisOf(node, node.int("axis", 0), rankOf(node.output(0))) ? undefined : first;
 }

@@ -12,6 +12,7 @@ import type { Value } from "../../ir/value.ts";
 import { defineOp, zero } from "../define.ts";
 import { contentLimit, contentOf, dimsIn, withContent } from "../kernels/content.ts";
 import { throughFloat32 } from "../kernels/downgrade.ts";
+import { partsOfSpread } from "../kernels/parts.ts";
 import { countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
 import { isAtLeastZero } from "../kernels/slice-bounds.ts";
 import { fromNumbers, fromTensor, NDArray } from "../ndarray.ts";
@@ -65,6 +66,7 @@ export const ConstantOfShape = defineOp({
     const filler = value === undefined ? fromNumbers("float32", [1], [0]) : fromTensor(value);
     return [takeAt(filler, shape, new Int32Array(countElements(shape)))];
   },
+  parts: partsOfSpread,
   precision: "exact",
   gradient: zero("the elements do not depend on the shape"),
   hostInputs: ["shape"],

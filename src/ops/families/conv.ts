@@ -21,6 +21,7 @@ import {
 import { type Convolved, convolve, convolveTransposed } from "../kernels/convolve.ts";
 import { convolutionFlops } from "../kernels/flops.ts";
 import { once } from "../kernels/once.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireOneOf } from "../kernels/require-attribute.ts";
 import { requireRank } from "../kernels/require-rank.ts";
@@ -68,6 +69,7 @@ export const Conv = defineOp({
     const axes = knownWindows(attrs, w.shape.slice(2), x.shape.slice(2));
     return [addBias(x, convolve(x, w, axes, attrs.group), bias, exact)];
   },
+  parts: partsOfFirstAxis,
   precision: "low",
   cost: { flops: ({ in: { w }, out: { y } }) => convolutionFlops(y, shapeOf(w)) },
   gradient: ({ node, in: { x, w }, attrs, grad, b }) => {
@@ -110,6 +112,7 @@ export const ConvTranspose = defineOp({
     const axes = transposedWindows(attrs, w.shape.slice(2), x.shape.slice(2)).map(knownAxis);
     return [addBias(x, convolveTransposed(x, w, axes, attrs.group), bias, exact)];
   },
+  parts: partsOfFirstAxis,
   precision: "low",
   cost: { flops: ({ in: { x, w } }) => convolutionFlops(x, shapeOf(w)) },
   // The transpose of a convolution from the result to the operand.

@@ -3,7 +3,8 @@ import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
-import { axisOf } from "../kernels/reduction-axes.ts";
+import { partsBeside } from "../kernels/parts.ts";
+import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { scanArray } from "../kernels/scan.ts";
 import { int } from "../params.ts";
 
@@ -30,6 +31,7 @@ export const CumSum = defineOp({
       },
     ),
   ],
+  parts: partsBeside((node, rank) => knownIntegers(node.input(1))?.map((axis) => axisOf(node, axis, rank))),
   precision: "full",
   // Element i goes into the sums after it, so its gradient is the running sum from the other end.
   gradient: ({ in: { axis }, attrs: { exclusive, reverse }, grad: { y: g }, b }) => ({
@@ -61,6 +63,7 @@ export const CumProd = defineOp({
       },
     ),
   ],
+  parts: partsBeside((node, rank) => knownIntegers(node.input(1))?.map((axis) => axisOf(node, axis, rank))),
   precision: "full",
   gradient: ({ in: { x, axis }, out: { y }, attrs, grad: { y: g }, b }) => ({
     x: () => cumulativeProductGradient(b, x, y, g, axis, attrs),

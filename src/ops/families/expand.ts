@@ -7,6 +7,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { contentLimit, dimsIn, withContent } from "../kernels/content.ts";
 import { broadcastTo, commonShape } from "../kernels/elementwise.ts";
+import { partsOfSpread } from "../kernels/parts.ts";
 import { countUp, pickAlongAxes } from "../kernels/rearrange.ts";
 import { knownIntegers } from "../kernels/reduction-axes.ts";
 import { reshapeTo, type Size, sizeAt, stateShape } from "../kernels/shape-vector.ts";
@@ -24,6 +25,7 @@ export const Expand = defineOp({
     return [inferRepeated(x, from && to && broadcastShapes(from, to))];
   },
   evaluate: ({ in: { x, shape } }) => [broadcastTo(x, commonShape(x.shape, shape.toNumbers()))],
+  parts: partsOfSpread,
   precision: "follow",
   // The driver sums over the axes that were stretched.
   gradient: ({ grad }) => ({ x: () => grad.y }),

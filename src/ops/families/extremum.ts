@@ -7,6 +7,7 @@ import { dtypeOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { maximum, minimum } from "../kernels/extremum.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { selectElements } from "../kernels/select-along.ts";
 
 const versions = [1, 6, 8, 12, 13];
@@ -18,6 +19,7 @@ export const Max = defineOp({
   outputs: ["y"],
   attributes: {},
   select: selectElements,
+  parts: partsOfElements,
   infer: ({ node, in: { xs } }) => [inferBroadcast(node, xs, undefined, maxDims)],
   evaluate: ({ in: { xs }, exact }) => [xs.reduce((left, right) => mapPair(left, right, maximum, { exact }))],
   precision: "follow",
@@ -32,6 +34,7 @@ export const Min = defineOp({
   outputs: ["y"],
   attributes: {},
   select: selectElements,
+  parts: partsOfElements,
   infer: ({ node, in: { xs } }) => [inferBroadcast(node, xs, undefined, minDims)],
   evaluate: ({ in: { xs }, exact }) => [xs.reduce((left, right) => mapPair(left, right, minimum, { exact }))],
   precision: "follow",

@@ -18,7 +18,7 @@ import { asRows, rowIndices, viewRows } from "../kernels/row-scatter.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { stridesOf } from "../ndarray.ts";
 import { int } from "../params.ts";
-import type { Inferred } from "../record.ts";
+import type { Inferred, PartsContext } from "../record.ts";
 
 export const Gather = defineOp({
   type: "Gather",
@@ -35,6 +35,7 @@ export const Gather = defineOp({
     const picked = indices.toNumbers().map((index) => offsets[at]?.[fromFront(index, x.shape[at] ?? 1)] ?? 0);
     return [takeAt(x, x.shape.toSpliced(at, 1, ...indices.shape), boxOffsets(offsets.with(at, picked)))];
   },
+  parts: partsOfGather,
   precision: "follow",
   cost: { rows: "x" },
   gradient: ({ node, in: { x, indices }, attrs: { axis }, grad, b }) => ({
@@ -58,6 +59,7 @@ export const GatherElements = defineOp({
     const at = axisOf(node, axis, x.rank);
     return [takeAt(x, indices.shape, elementOffsets(x, indices, at))];
   },
+  parts: partsOfTaken,
   precision: "follow",
   gradient: ({ in: { x, indices }, attrs: { axis }, grad, b }) => ({
     x: () => {
@@ -123,4 +125,23 @@ function gatheredRows(
   const width = indices?.at(-1);
   if (indices === undefined || from === undefined || typeof width !== "number") return undefined;
   return [...indices.slice(0, -1), ...from.slice(batchDims + width)];
+}
+
+/** Rows of what is gathered from, beside the axis of the indices; or rows of indices into what is the same for all. */
+function partsOfGather({ node, axisOf: rowsOf, isSum }: PartsContext): number | undefined {
+  const [x, indices] = [node.input(0), node.input(1)];
+  if (x === undefined || indices === undefined || isSum(0) || isSum(1)) return undefined;
+  const at = axisOf(node, node.int("axis", 0), rankOf(x));
+  const [own, asked] = [rowsOf(0), rowsOf(1)];
+  if (own === undefined) return asked === undefined ? undefined : at + asked;
+  if (asked !== undefined || own === at) return undefined;
+  return own < at ? own : own + rankOf(indices) - 1;
+}
+
+/** Elements and indices have their rows along one axis, which is not that of the indices. */
+function partsOfTaken(context: PartsContext): number | undefined {
+  const { node, axisOf: rowsOf } = context;
+  const [x, indices] = [rowsOf(0), rowsOf(1)];
+  if (x === undefined || x !== indices || context.isSum(0)) return undefined;
+  return x === axisOf(node, node.int("axis", 0), rankOf(node.output(0))) ? undefined : x;
 }

@@ -6,6 +6,7 @@ import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { layerGradients } from "../kernels/layer-gradients.ts";
+import { partsBeside } from "../kernels/parts.ts";
 import { axesFrom, axisOf } from "../kernels/reduction-axes.ts";
 import { requireBroadcastTo } from "../kernels/require-shape.ts";
 import { selectBeside } from "../kernels/select-along.ts";
@@ -38,6 +39,7 @@ export const LayerNormalization = defineOp({
   },
   precision: "full",
   select: selectBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
+  parts: partsBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
   gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: true };
     const operands = { x, scale, mean: out.mean, inverse: out.inverse };
@@ -64,6 +66,7 @@ export const RMSNormalization = defineOp({
   },
   precision: "full",
   select: selectBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
+  parts: partsBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
   gradient: ({ node, in: { x, scale }, grad, attrs: { axis, epsilon }, b }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
     return layerGradients(b, { x, scale }, options, { y: grad.y });
@@ -92,6 +95,7 @@ export const SimplifiedLayerNormalization = defineOp({
   },
   precision: "full",
   select: selectBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
+  parts: partsBeside((node, rank) => axesFrom(node, node.int("axis", -1), rank)),
   gradient: ({ node, in: { x, scale }, out, grad, attrs: { axis, epsilon }, b, hasGrad }) => {
     const options = { axes: axesFrom(node, axis, rankOf(x)), epsilon, centered: false };
     return layerGradients(b, { x, scale, inverse: out.inverse }, options, {

@@ -3,6 +3,7 @@ import { type Dim, unknownDim } from "../../ir/dim.ts";
 import { defineOp, zero } from "../define.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { selectElements } from "../kernels/select-along.ts";
 import { defineUnary } from "../kernels/unary.ts";
 import type { Op } from "../record.ts";
@@ -36,6 +37,7 @@ function defineLogic(type: string, combine: (x: number, y: number) => number, de
     outputs: ["z"],
     attributes: {},
     select: selectElements,
+    parts: partsOfElements,
     infer: ({ node, in: { x, y } }) => [inferBroadcast(node, [x, y], "bool", onContent)],
     evaluate: ({ in: { x, y }, exact }) => [mapPair(x, y, { numbers: combine }, { exact })],
     precision: "exact",

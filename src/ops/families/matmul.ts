@@ -5,6 +5,7 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
+import { rankOf } from "../facts.ts";
 import { broadcastTo } from "../kernels/elementwise.ts";
 import { matmulFlops } from "../kernels/flops.ts";
 import { multiplyMatrices } from "../kernels/matmul.ts";
@@ -15,7 +16,7 @@ import { requireBroadcastTo, requireShape } from "../kernels/require-shape.ts";
 import { rebuild } from "../kernels/select-along.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
 import { float, int } from "../params.ts";
-import type { SelectContext } from "../record.ts";
+import type { PartsContext, SelectContext } from "../record.ts";
 
 export const MatMul = defineOp({
   type: "MatMul",
@@ -28,6 +29,7 @@ export const MatMul = defineOp({
     return [type && tensorType(type.dtype, productShape(node, a.tensorType?.shape, b.tensorType?.shape))];
   },
   evaluate: ({ in: { a, b }, exact }) => [multiplyMatrices(a, b, exact)],
+  parts: partsOfMatMul,
   precision: "low",
   select: selectRows,
   cost: { flops: ({ in: { a }, out: { y } }) => matmulFlops(a, y), packs: "b" },
@@ -61,6 +63,7 @@ export const Gemm = defineOp({
     const sums = product.toNumbers().map((value, i) => value + beta * (added[i] ?? 0));
     return [fromNumbers(a.dtype, product.shape, sums, exact)];
   },
+  parts: partsOfGemm,
   precision: "low",
   cost: {
     flops: ({ in: { a }, out: { y }, attrs: { transA } }) => matmulFlops(a, y, transA !== 0),
@@ -99,4 +102,32 @@ function selectRows(context: SelectContext): Value | undefined {
   return context.axis === rows - 2 || (columns === 2 && context.axis < rows - 2)
     ? rebuild(context, (_, index) => (index === 0 ? context.axis : undefined))
     : undefined;
+}
+
+/** Rows of the left operand, or stacked matrices; a product over the rows of both is a sum over parts. */
+function partsOfMatMul({ node, axisOf, isSum }: PartsContext): number | "sum" | undefined {
+  const [a, right] = [node.input(0), node.input(1)];
+  if (a === undefined || right === undefined || isSum(0) || isSum(1)) return undefined;
+  const [left, other] = [axisOf(0), axisOf(1)];
+  const [fromA, fromB] = [rankOf(a), rankOf(right)];
+  if (fromA < 2 || fromB < 2) return undefined;
+  const rank = Math.max(fromA, fromB);
+  const [x, y] = [left === undefined ? left : left - fromA, other === undefined ? other : other - fromB];
+  if (x === -1 || y === -2) return x === -1 && y === -2 ? "sum" : undefined;
+  if (x !== undefined && y !== undefined) return x === y && x < -2 ? rank + x : undefined;
+  const found = x ?? y;
+  return found === undefined ? undefined : rank + found;
+}
+
+function partsOfGemm({ node, axisOf, isSum }: PartsContext): number | "sum" | undefined {
+  const [a, right, c] = [axisOf(0), axisOf(1), axisOf(2)];
+  if ([0, 1, 2].some(isSum)) return undefined;
+  const [inner, columns] = [node.int("transA", 0) === 0 ? 1 : 0, node.int("transB", 0) === 0 ? 1 : 0];
+  if (a === inner || right === 1 - columns)
+    return a === inner && right === 1 - columns && node.input(2) === undefined ? "sum" : undefined;
+  if (a !== undefined && right !== undefined) return undefined;
+  const found = a !== undefined ? 0 : right !== undefined ? 1 : undefined;
+  const added = node.input(2);
+  if (c === undefined || added === undefined) return found;
+  return found !== undefined && c - rankOf(added) === found - 2 ? found : undefined;
 }

@@ -11,6 +11,7 @@ import { dimOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { mergeHeads, splitHeads } from "../kernels/heads.ts";
 import { attendMasked } from "../kernels/masked-attention.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { amounts, float, int } from "../params.ts";
 import type { Inferred } from "../record.ts";
 
@@ -41,6 +42,7 @@ export const MultiHeadAttention = defineOp({
   },
   infer: ({ in: operands, attrs }) => inferHeads(operands, attrs.num_heads),
   evaluate: byExpansion,
+  parts: partsOfFirstAxis,
   precision: "low",
   gradient: {
     kind: "expand",

@@ -3,6 +3,7 @@ import { tensorType } from "../../ir/type.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { maximum } from "../kernels/extremum.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { averagePool, columnMajor, maxPool } from "../kernels/pool.ts";
 import { averagePoolGradient } from "../kernels/pool-gradient.ts";
 import { inferGlobal, inferPool, poolKernel, spatialAxes } from "../kernels/pool-shape.ts";
@@ -32,6 +33,7 @@ export const MaxPool = defineOp({
       fromNumbers("int64", values.shape, attrs.storage_order === 0 ? at : columnMajor(at, sizes)),
     ];
   },
+  parts: partsOfFirstAxis,
   precision: "follow",
   // Each maximum gives its gradient to the element that it was taken from.
   gradient: ({ in: { x }, out: { indices }, attrs, grad, b }) => ({
@@ -60,6 +62,7 @@ export const AveragePool = defineOp({
     const axes = knownWindows(attrs, poolKernel(node, attrs), x.shape.slice(2));
     return [averagePool(x, axes, attrs.count_include_pad !== 0, exact)];
   },
+  parts: partsOfFirstAxis,
   precision: "follow",
   gradient: ({ node, in: { x }, attrs, grad, b }) => ({
     x: () => averagePoolGradient(b, node, x, grad.y, attrs, poolKernel(node, attrs)),
@@ -78,6 +81,7 @@ export const GlobalMaxPool = defineOp({
     const fold = { start: Number.NEGATIVE_INFINITY, step: maximum.numbers };
     return [reduceArray(x, { axes: spatialAxes(x.rank), keepdims: true, exact }, fold)];
   },
+  parts: partsOfFirstAxis,
   precision: "follow",
   gradient: {
     kind: "expand",
@@ -101,6 +105,7 @@ export const GlobalAveragePool = defineOp({
     };
     return [reduceArray(x, { axes: spatialAxes(x.rank), keepdims: true, exact }, fold)];
   },
+  parts: partsOfFirstAxis,
   precision: "full",
   gradient: {
     kind: "expand",

@@ -9,6 +9,7 @@ import { defineOp } from "../define.ts";
 import { dtypeOf } from "../facts.ts";
 import { broadcastTo, commonShape, mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
 import { selectElements } from "../kernels/select-along.ts";
 import { fromNumbers, fromTensor, NDArray } from "../ndarray.ts";
@@ -21,6 +22,7 @@ export const Pow = defineOp({
   outputs: ["y"],
   attributes: {},
   select: selectElements,
+  parts: partsOfElements,
   infer: ({ node, in: { x, exponent } }) => [inferBroadcast(node, [x, exponent], undefined, powerOfDims)],
   evaluate: ({ in: { x, exponent }, exact }) => [evaluatePower(x, exponent, exact)],
   precision: "full",

@@ -9,6 +9,7 @@ const versions = [1, 11, 13, 18];
 
 export const ReduceSum = defineReduction({
   type: "ReduceSum",
+  additive: true,
   versions: [1, 11, 13],
   axesInputSince: 13,
   precision: "full",
@@ -39,6 +40,7 @@ export const ReduceMean = defineReduction({
 
 export const ReduceL1 = defineReduction({
   type: "ReduceL1",
+  additive: true,
   versions,
   axesInputSince: 18,
   precision: "full",
@@ -65,6 +67,7 @@ export const ReduceL2 = defineReduction({
 
 export const ReduceSumSquare = defineReduction({
   type: "ReduceSumSquare",
+  additive: true,
   versions,
   axesInputSince: 18,
   precision: "full",

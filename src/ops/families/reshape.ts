@@ -8,6 +8,7 @@ import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
+import { partsOfView } from "../kernels/parts.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
 import { int } from "../params.ts";
@@ -27,6 +28,7 @@ export const Identity = defineOp({
   evaluate: ({ in: { x } }) => [x],
   precision: "follow",
   cost: { view: "x" },
+  parts: partsOfView,
   gradient: ({ grad }) => ({ x: () => grad.y }),
   rankFree: true,
   quantized: { reads: ["x"], makes: ["y"] },
@@ -54,6 +56,7 @@ export const Reshape = defineOp({
   precision: "follow",
   select: selectView,
   cost: { view: "x" },
+  parts: partsOfView,
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
   rankFree: true,
   hostInputs: ["shape"],
@@ -78,6 +81,7 @@ export const Flatten = defineOp({
   },
   precision: "follow",
   cost: { view: "x" },
+  parts: partsOfView,
   gradient: ({ in: { x }, grad, b }) => ({ x: () => reshapeLike(b, grad.y, x) }),
   rankFree: true,
   quantized: { reads: ["x"], makes: ["y"] },
@@ -101,6 +105,7 @@ export const Squeeze = defineOp({
   },
   precision: "follow",
   cost: { view: "x" },
+  parts: partsOfView,
   gradient: ({ in: { x, axes }, grad, b }) => ({
     // The runtime drops every axis of size 1 where it is given an empty list.
     x: () =>
@@ -129,6 +134,7 @@ export const Unsqueeze = defineOp({
   },
   precision: "follow",
   cost: { view: "x" },
+  parts: partsOfView,
   gradient: ({ in: { axes }, grad, b }) => ({ x: () => b.op("Squeeze", [grad.y, axes]) }),
   rankFree: true,
   upgrades: { 13: (node, b) => attributeToInput(node, b, "axes", 1) },

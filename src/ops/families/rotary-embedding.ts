@@ -2,6 +2,7 @@
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { rotatePairs } from "../kernels/rotary.ts";
 import { fromNumbers } from "../ndarray.ts";
 import { amounts, int } from "../params.ts";
@@ -42,6 +43,7 @@ export const RotaryEmbedding = defineOp({
     }
     return [fromNumbers(x.dtype, x.shape, result, exact)];
   },
+  parts: partsOfFirstAxis,
   precision: "follow",
   gradient: {
     kind: "expand",

@@ -5,6 +5,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { float } from "../params.ts";
 
 const domain = "com.microsoft";
@@ -19,6 +20,7 @@ export const RuntimeGelu = defineOp({
   attributes: {},
   infer: ({ in: { x } }) => [x.type],
   evaluate: byExpansion,
+  parts: partsOfElements,
   precision: "follow",
   gradient: { kind: "expand", rule: ({ in: { x }, b }) => [b.op("Gelu", [x])] },
 });
@@ -33,6 +35,7 @@ export const BiasGelu = defineOp({
   attributes: {},
   infer: ({ node, in: { x, bias } }) => [inferBroadcast(node, [x, bias])],
   evaluate: byExpansion,
+  parts: partsOfElements,
   precision: "follow",
   gradient: { kind: "expand", rule: ({ in: { x, bias }, b }) => [b.op("Gelu", [b.add(x, bias)])] },
 });
@@ -47,6 +50,7 @@ export const FastGelu = defineOp({
   attributes: {},
   infer: ({ in: { x } }) => [x.type],
   evaluate: byExpansion,
+  parts: partsOfElements,
   precision: "follow",
   gradient: {
     kind: "expand",
@@ -65,6 +69,7 @@ export const QuickGelu = defineOp({
   attributes: { alpha: float(1.702) },
   infer: ({ in: { x } }) => [x.type],
   evaluate: byExpansion,
+  parts: partsOfElements,
   precision: "follow",
   gradient: {
     kind: "expand",

@@ -7,6 +7,7 @@ import { dtypeOf, rankOf } from "../facts.ts";
 import { alongChannels } from "../kernels/channels.ts";
 import { byExpansion } from "../kernels/expanded.ts";
 import { normalizeGroups } from "../kernels/group-normalize.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { countUp } from "../kernels/rearrange.ts";
 import { requireAttribute, requireOneOf } from "../kernels/require-attribute.ts";
 import { reshapeLike } from "../kernels/shape-vector.ts";
@@ -43,6 +44,7 @@ export const GroupNorm = defineOp({
     return [x.type];
   },
   evaluate: byExpansion,
+  parts: partsOfFirstAxis,
   precision: "full",
   gradient: {
     kind: "expand",
@@ -64,6 +66,7 @@ export const SkipGroupNorm = defineOp({
     return [x.type, x.type];
   },
   evaluate: byExpansion,
+  parts: partsOfFirstAxis,
   precision: "full",
   gradient: {
     kind: "expand",

@@ -6,6 +6,7 @@ import type { OpBuilder } from "../builder.ts";
 import { defineOp } from "../define.ts";
 import { dimOf, rankOf } from "../facts.ts";
 import { byExpansion } from "../kernels/expanded.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { rotatePairs } from "../kernels/rotary.ts";
 import { amounts, float, int } from "../params.ts";
 
@@ -26,6 +27,7 @@ export const RuntimeRotaryEmbedding = defineOp({
   },
   infer: ({ in: { x } }) => [x.type],
   evaluate: byExpansion,
+  parts: partsOfFirstAxis,
   precision: "follow",
   gradient: {
     kind: "expand",

@@ -5,6 +5,7 @@ import { tensorType } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { defineOp } from "../define.ts";
 import { broadcastTo, commonShape } from "../kernels/elementwise.ts";
+import { partsOfElements } from "../kernels/parts.ts";
 import { selectElements } from "../kernels/select-along.ts";
 import { allocate, NDArray } from "../ndarray.ts";
 import type { Inferred } from "../record.ts";
@@ -12,6 +13,7 @@ import type { Inferred } from "../record.ts";
 export const Where = defineOp({
   type: "Where",
   select: selectElements,
+  parts: partsOfElements,
   versions: [9, 16],
   inputs: ["condition", "x", "y"],
   outputs: ["z"],

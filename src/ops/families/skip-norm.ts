@@ -8,6 +8,7 @@ import { rankOf } from "../facts.ts";
 import { mapPair } from "../kernels/elementwise.ts";
 import { layerGradients } from "../kernels/layer-gradients.ts";
 import { once } from "../kernels/once.ts";
+import { partsOfFirstAxis } from "../kernels/parts.ts";
 import { requireBroadcastTo, requireShape } from "../kernels/require-shape.ts";
 import { type Standardized, scaleAndShift, standardize } from "../kernels/standardize.ts";
 import { fromNumbers, type NDArray } from "../ndarray.ts";
@@ -30,6 +31,7 @@ export const SkipLayerNormalization = defineOp({
   infer: ({ node, in: operands }) => inferSkip(node, operands),
   evaluate: ({ in: { x, skip, gamma, beta, bias }, attrs: { epsilon }, exact }) =>
     evaluateSkip([x, skip, bias], gamma, beta, { epsilon, centered: true, exact }),
+  parts: partsOfFirstAxis,
   precision: "full",
   gradient: ({ in: { x, skip, gamma, bias }, out, grad, attrs: { epsilon }, b, hasGrad }) => {
     const sum = out.sum ?? addUp(b, [x, skip, bias]);
@@ -60,6 +62,7 @@ export const SkipSimplifiedLayerNormalization = defineOp({
   infer: ({ node, in: operands }) => inferSkip(node, operands),
   evaluate: ({ in: { x, skip, gamma, bias }, attrs: { epsilon }, exact }) =>
     evaluateSkip([x, skip, bias], gamma, undefined, { epsilon, centered: false, exact }),
+  parts: partsOfFirstAxis,
   precision: "full",
   gradient: ({ in: { x, skip, gamma, bias }, out, grad, attrs: { epsilon }, b, hasGrad }) => {
     const sum = out.sum ?? addUp(b, [x, skip, bias]);

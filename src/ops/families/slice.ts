@@ -9,6 +9,7 @@ import { defineOp } from "../define.ts";
 import { rankOf } from "../facts.ts";
 import { attributeToInput } from "../kernels/attribute-to-input.ts";
 import { contentOf, dimsIn, withContent } from "../kernels/content.ts";
+import { partsBeside } from "../kernels/parts.ts";
 import { positionsOf, putBack } from "../kernels/positions.ts";
 import { countUp, nowhere, pickAlongAxes } from "../kernels/rearrange.ts";
 import { axisOf, knownIntegers } from "../kernels/reduction-axes.ts";
@@ -38,6 +39,7 @@ export const Slice = defineOp({
     });
     return [pickAlongAxes(x, picks)];
   },
+  parts: partsBeside(slicedAxes),
   precision: "follow",
   gradient: ({ node, in: { x, starts, ends, axes, steps }, grad, b }) => ({
     x: () => {
@@ -158,4 +160,12 @@ function padAndCut(b: OpBuilder, x: Value, shape: Value, axes: readonly number[]
   const padded = padZeros(b, x, b.concat([before, b.sub(missing, before)], 0), list);
   const starts = b.div(b.max(b.sub(current, shape), 0), 2);
   return b.op("Slice", [padded, starts, b.add(starts, shape), list]);
+}
+
+/** Axes that a Slice cuts; undefined where they are computed at run time. */
+function slicedAxes(node: Node, rank: number): readonly number[] | undefined {
+  const count = node.input(1)?.tensorType?.shape?.[0];
+  const axes = node.input(3);
+  const list = axes === undefined ? typeof count === "number" && countUp(count) : knownIntegers(axes);
+  return list === false ? undefined : list?.map((axis) => axisOf(node, axis, rank));
 }

@@ -5,6 +5,7 @@ import type { Value } from "../../ir/value.ts";
 import type { OpBuilder } from "../builder.ts";
 import { defineOp, zero } from "../define.ts";
 import { rankOf } from "../facts.ts";
+import { partsBeside } from "../kernels/parts.ts";
 import { foldNumbers, planReduction } from "../kernels/reduce.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { replaceNode } from "../kernels/replace-node.ts";
@@ -22,6 +23,7 @@ export const Softmax = defineOp({
   outputs: ["y"],
   attributes: { axis: int(-1) },
   select: selectBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
+  parts: partsBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
   evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [
     softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => Math.exp(shifted) / sum),
@@ -42,6 +44,7 @@ export const LogSoftmax = defineOp({
   outputs: ["y"],
   attributes: { axis: int(-1) },
   select: selectBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
+  parts: partsBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
   evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [
     softmax(x, axisOf(node, axis, x.rank), exact, (shifted, sum) => shifted - Math.log(sum)),
@@ -62,6 +65,7 @@ export const Hardmax = defineOp({
   outputs: ["y"],
   attributes: { axis: int(-1) },
   select: selectBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
+  parts: partsBeside((node, rank) => [axisOf(node, node.int("axis", -1), rank)]),
   infer: ({ node, in: { x }, attrs: { axis } }) => [inferAlong(node, x, axis)],
   evaluate: ({ node, in: { x }, attrs: { axis }, exact }) => [hardmax(x, axisOf(node, axis, x.rank), exact)],
   precision: "follow",

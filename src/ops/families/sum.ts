@@ -3,6 +3,7 @@ import { addDims } from "../../ir/dim.ts";
 import { defineOp } from "../define.ts";
 import { mapNumbers, mapPair } from "../kernels/elementwise.ts";
 import { inferBroadcast } from "../kernels/infer-broadcast.ts";
+import { partsOfElements, partsOfSum } from "../kernels/parts.ts";
 import type { NDArray } from "../ndarray.ts";
 
 const versions = [1, 6, 8, 13];
@@ -15,6 +16,7 @@ export const Sum = defineOp({
   attributes: {},
   infer: ({ node, in: { xs } }) => [inferBroadcast(node, xs, undefined, addDims)],
   evaluate: ({ in: { xs }, exact }) => [mapNumbers(addAll(xs), (sum) => sum, { exact })],
+  parts: partsOfSum,
   precision: "follow",
   gradient: ({ grad: { y: g } }) => ({ xs: () => g }),
   rankFree: true,
@@ -28,6 +30,7 @@ export const Mean = defineOp({
   attributes: {},
   infer: ({ node, in: { xs } }) => [inferBroadcast(node, xs)],
   evaluate: ({ in: { xs }, exact }) => [mapNumbers(addAll(xs), (sum) => sum / xs.length, { exact })],
+  parts: partsOfElements,
   precision: "follow",
   gradient: ({ in: { xs }, grad: { y: g }, b }) => ({
     xs: () => (xs.length === 1 ? g : b.mul(g, 1 / xs.length)),

@@ -19,7 +19,7 @@ import { rebuild } from "../kernels/select-along.ts";
 import { reshapeTo, sizeAt, stateShape } from "../kernels/shape-vector.ts";
 import type { NDArray } from "../ndarray.ts";
 import { counts, int, ints, text } from "../params.ts";
-
+import type { PartsContext } from "../record.ts";
 export const Transpose = defineOp({
   type: "Transpose",
   versions: [1, 13, 21, 23, 24, 25],
@@ -45,6 +45,7 @@ export const Transpose = defineOp({
     return [type && withContent(type.dtype, shape, x.content)];
   },
   evaluate: ({ in: { x }, attrs: { perm } }) => [permuteAxes(x, perm ?? reversed(x.rank))],
+  parts: partsOfTranspose,
   precision: "follow",
   select: (context) => {
     const perm = context.node.ints("perm", reversed(rankOf(context.node.output(0))));
@@ -192,4 +193,13 @@ function mapImageShape(
   if (n === undefined || c === undefined || h === undefined || w === undefined)
     return tensorType(type.dtype, unknownShape(4));
   return tensorType(type.dtype, map(n, c, h, w));
+}
+
+function partsOfTranspose({ node, axisOf: rowsOf, isSum }: PartsContext): number | "sum" | undefined {
+  const axis = rowsOf(0);
+  if (isSum(0)) return "sum";
+  if (axis === undefined) return undefined;
+  const rank = rankOf(node.output(0));
+  const perm = node.ints("perm", reversed(rank)).map((from) => axisOf(node, from, rank));
+  return perm.indexOf(axis);
 }

@@ -2,6 +2,7 @@
 import { countElements } from "../../ir/shape.ts";
 import { defineOp } from "../define.ts";
 import { throughFloat32 } from "../kernels/downgrade.ts";
+import { partsBeside } from "../kernels/parts.ts";
 import { countUp, nowhere, takeAt } from "../kernels/rearrange.ts";
 import { axisOf } from "../kernels/reduction-axes.ts";
 import { int } from "../params.ts";
@@ -23,6 +24,7 @@ export const Trilu = defineOp({
     });
     return [takeAt(x, x.shape, offsets)];
   },
+  parts: partsBeside((_, rank) => [rank - 2, rank - 1]),
   precision: "follow",
   cost: { overwrites: "x" },
   gradient: ({ in: { k }, attrs: { upper }, grad, b }) => ({

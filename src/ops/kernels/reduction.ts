@@ -11,8 +11,9 @@ import { defineOp } from "../define.ts";
 import { dtypeOf, rankOf } from "../facts.ts";
 import type { NDArray } from "../ndarray.ts";
 import { int } from "../params.ts";
-import type { Inferred, Op, PrecisionClass, SelectContext } from "../record.ts";
+import type { Inferred, Op, PartsContext, PrecisionClass, SelectContext } from "../record.ts";
 import { attributeToInput } from "./attribute-to-input.ts";
+import { onlyFirst } from "./parts.ts";
 import { type Fold, reduceArray } from "./reduce.ts";
 import { axisOf, knownIntegers, reciprocalCount, resolveAxes } from "./reduction-axes.ts";
 import { rebuild } from "./select-along.ts";
@@ -42,6 +43,8 @@ export interface ReductionSpec {
   readonly fold: (dtype: DType) => { readonly numbers: Fold<number>; readonly bigints?: Fold<bigint> };
   /** In the place of `fold` where one pass does not do. */
   readonly evaluate?: (x: NDArray, options: ReduceOptions) => NDArray;
+  /** Whether the reduction of a whole is the sum of the reductions of its parts. */
+  readonly additive?: boolean;
   /** The reduction of two symbolic elements. */
   readonly content?: (left: Dim, right: Dim) => Dim;
   readonly gradient: (context: ReductionGradientContext) => Value;
@@ -77,6 +80,7 @@ export function defineReduction(spec: ReductionSpec): Op {
     },
     precision: spec.precision,
     select: selectKept,
+    parts: (context) => partsOfReduction(context, spec.additive ?? false),
     gradient: ({ node, in: { x, axes }, out: { y }, grad, attrs, b }) => ({
       x: () => {
         const positions = knownAxes(node, x, axes, attrs);
@@ -172,4 +176,19 @@ function selectKept(context: SelectContext): Value | undefined {
     return undefined;
   const reduced = list.map((position) => axisOf(node, position, rankOf(x)));
   return reduced.includes(axis) ? undefined : rebuild(context, (_, at) => (at === 0 ? axis : undefined));
+}
+
+function partsOfReduction(context: PartsContext, additive: boolean): number | "sum" | undefined {
+  const { node } = context;
+  const x = node.input(0);
+  if (x === undefined) return undefined;
+  const attributes = {
+    keepdims: node.int("keepdims", 1),
+    noop_with_empty_axes: node.int("noop_with_empty_axes", 0),
+  };
+  const positions = knownAxes(node, x, node.input(1), attributes);
+  const axis = onlyFirst(context);
+  if (axis === undefined || positions === undefined) return undefined;
+  if (positions.includes(axis)) return additive ? "sum" : undefined;
+  return attributes.keepdims !== 0 ? axis : axis - positions.filter((at) => at < axis).length;
 }

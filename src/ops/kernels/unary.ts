@@ -7,6 +7,7 @@ import { NDArray } from "../ndarray.ts";
 import type { AttributeTable, AttributeValues } from "../params.ts";
 import type { Inferred, Op, PrecisionClass } from "../record.ts";
 import { mapNumbers } from "./elementwise.ts";
+import { partsOfElements } from "./parts.ts";
 import { selectElements } from "./select-along.ts";
 
 /** What the derivative of `y = f(x)` is written from; `g` is the gradient of `y`. */
@@ -57,6 +58,7 @@ export function defineUnary<A extends AttributeTable>(spec: UnarySpec<A>): Op {
     ],
     precision,
     select: selectElements,
+    parts: partsOfElements,
     ...(inPlace && { cost: { overwrites: "x" } as const }),
     rankFree: true,
     gradient:
