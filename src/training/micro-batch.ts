@@ -201,7 +201,7 @@ class PartLoop {
     ]);
     const always = b.constant(inlineTensor("bool", [], Uint8Array.of(1)), "always");
     const results = sums.map((sum) => copyOf(sum));
-    const zeros = sums.map((sum) => b.constant(zerosOf(sum), "zero"));
+    const zeros = sums.map((sum) => zerosOf(b, sum));
     const loop = new Node({
       op: "Loop",
       inputs: [count, always, ...zeros],
@@ -294,10 +294,11 @@ function seedStep(): Tensor {
   return inlineTensor("uint64", [], new Uint8Array(BigUint64Array.of(1n << 16n).buffer));
 }
 
-function zerosOf(sum: Value): Tensor {
+/** What a sum starts from, made when it runs: as a constant it would be as large as all that is trained. */
+function zerosOf(b: OpBuilder, sum: Value): Value {
   const dims = staticShape(shapeOf(sum));
   if (dims === undefined) throw new InternalError(`the size of "${sum.name}" is not known`);
-  return zeroTensor(dtypeOf(sum), dims);
+  return b.op("ConstantOfShape", [b.ints(dims)], { value: zeroTensor(dtypeOf(sum), [1]) });
 }
 
 /** A value of the same name, type and role. */

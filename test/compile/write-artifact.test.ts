@@ -135,7 +135,7 @@ describe("by reference", () => {
       const model = readModel(join(target, name), { folder: home });
       for (const { name: value, initializer } of model.graph.initializers) {
         if (initializer === undefined) throw new Error(`"${value}" has no data`);
-        if (initializer.byteLength < 1024) continue;
+        if (initializer.byteLength < 1024 || initializer.bytes().every((byte) => byte === 0)) continue;
         const { source } = initializer;
         if (source.kind !== "file") throw new Error(`"${value}" lies in the artifact`);
         expect(source.range.file).toBe(file);

@@ -73,10 +73,12 @@ describe.each(cases)("$model in $precision", ({ model, precision, low }) => {
   });
 
   it("is emulated by a rewrite of the native graph", () => {
+    // The native graph computes its batches whole.
+    const whole = compileModel(model, { ...request, disable: ["micro-batch"] });
     const copy = cloneModel(native.graphs.grad);
     runPasses(copy, "emulate-low,dce");
     expect(unroundedOperands(copy.graph, low, "emulated")).toEqual([]);
-    expect(operators(copy.graph)).toEqual(operators(emulated.graphs.grad.graph));
+    expect(operators(copy.graph)).toEqual(operators(whole.graphs.grad.graph));
   });
 
   it("gives in the runtime what the native graph gives in our evaluator", async () => {

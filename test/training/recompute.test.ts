@@ -31,7 +31,7 @@ function compile(path: string, request: CompileRequest = {}): ReturnType<typeof 
 async function train(path: string, name: string, request: CompileRequest): Promise<number[]> {
   const artifact = join(folder, name);
   const compiled = compile(path, request);
-  const branches = [...compiled.graphs.grad.graph.nodes()].filter(({ op }) => op === "If");
+  const branches = [...compiled.graphs.grad.graph.allNodes()].filter(({ op }) => op === "If");
   expect(branches.length > 0).toBe(request.recompute === "all");
   await writeArtifact(compiled, artifact);
   const trainer = await Trainer.open(artifact, { threads: 1 });
@@ -71,16 +71,26 @@ describe("recomputation", () => {
   it("computes no more again than a budget asks for, and fits into it", () => {
     const growth = (request: CompileRequest): number =>
       memoryTable(subjectOf(compile(llama, request)), sizes).use.taken;
-    const [most, least] = [growth({}), growth({ recompute: "all" })];
+    const whole: CompileRequest = { disable: ["micro-batch"] };
+    const [most, least] = [growth(whole), growth({ ...whole, recompute: "all" })];
     const bytes = Math.round((most + least) / 2);
-    const some = compile(llama, { memory: { bytes, ...sizes } });
+    const some = compile(llama, { ...whole, memory: { bytes, ...sizes } });
     expect(memoryTable(subjectOf(some), sizes).use.taken).toBeLessThanOrEqual(bytes);
     const [, done, all] = /recompute (\d+) of (\d+) blocks/.exec(some.remarks.join("\n")) ?? [];
     expect(Number(done)).toBeGreaterThan(0);
     expect(Number(done)).toBeLessThan(Number(all));
-    expect(compile(llama, { memory: { bytes: 2 * most, ...sizes } }).remarks.join("\n")).toContain(
+    expect(compile(llama, { ...whole, memory: { bytes: 2 * most, ...sizes } }).remarks.join("\n")).toContain(
       "recompute 0 of",
     );
+  });
+
+  it("makes parts smaller before it computes anything again", () => {
+    const growth = (request: CompileRequest): number =>
+      memoryTable(subjectOf(compile(llama, request)), sizes).use.taken;
+    const bytes = Math.round(0.6 * growth({}));
+    const some = compile(llama, { memory: { bytes, ...sizes } });
+    expect(growth({ memory: { bytes, ...sizes } })).toBeLessThanOrEqual(bytes);
+    expect(some.remarks.join("\n")).toMatch(/recompute 0 of \d+ blocks.* for a batch of [12] /);
   });
 
   it("refuses a budget below what is possible, and says what is", () => {
