@@ -28,11 +28,16 @@ export default defineAdapter({
     v: { key: "kronecker_gate_v", shape: [r, block], init: normal(1) },
   }),
   build: ({ y, params: { u, v }, b }) => b.add(y, b.mul(y, b.reshape(b.matmul(u, v), [-1]))),
-  merge: ({ weight, bias, params: { u, v }, b }) => {
-    const gate = b.matmul(u, v);
-    const scaled = b.add(weight, b.mul(weight, b.reshape(gate, [-1, 1])));
-    return bias === undefined
-      ? { weight: scaled }
-      : { weight: scaled, bias: b.add(bias, b.mul(bias, b.reshape(gate, [-1]))) };
-  },
+  merge: (site) => scaled(site, gateOf(site)),
+  unmerge: (site) => scaled(site, site.b.div(1, gateOf(site))),
 });
+
+/** What each output feature is multiplied with. */
+function gateOf({ params: { u, v }, b }) {
+  return b.add(b.reshape(b.matmul(u, v), [-1]), 1);
+}
+
+function scaled({ weight, bias, b }, factors) {
+  const rows = b.mul(weight, b.reshape(factors, [-1, 1]));
+  return bias === undefined ? { weight: rows } : { weight: rows, bias: b.mul(bias, factors) };
+}

@@ -29,10 +29,7 @@ export function attachCommand(terminal: Terminal): Command {
     examples: [
       ["attach model.onnx --adapter fr=a --adapter de=b -o c.onnx", "an adapter for each row"],
       ["attach model.onnx --adapter a --adapter b --active a,b -o c.onnx", "both at once"],
-      [
-        "attach model.onnx --adapter a --adapter b --active a,b --routing top_k=1 -o c.onnx",
-        "one for each token",
-      ],
+      ["attach m.onnx --adapter a --adapter b --routing top_k=1 -o c.onnx", "one for each token"],
     ],
   })
     .argument("<model>", ".onnx file")
@@ -58,10 +55,11 @@ export function attachCommand(terminal: Terminal): Command {
 }
 
 async function runAttach(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const { adapter, active, routing, general, output, json } = options;
+  const { adapter, routing, general, output, json } = options;
   if (adapter === undefined) throw usage("which adapters? give each with --adapter NAME=DIR");
   if (output === undefined) throw usage("where to? give the file with -o");
-  if (routing !== undefined && active === undefined) throw usage("which adapters? name them with --active");
+  // Tokens choose among all adapters unless some are named.
+  const active = options.active ?? (routing === undefined ? undefined : adapter.map(({ name }) => name));
   if (general !== undefined && routing === undefined) throw usage("--general is of --routing");
   requireModelName(output);
   terminal.progress(`reading ${file}`);

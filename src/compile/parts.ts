@@ -3,6 +3,7 @@ import { bindAxes } from "../analysis/bind-axes.ts";
 import { footprint } from "../analysis/footprint.ts";
 import { cloneModel } from "../ir/clone.ts";
 import type { Model } from "../ir/model.ts";
+import { markRest } from "../ir/module-mark.ts";
 import { isOpen, rowsOfPart } from "../training/micro-batch.ts";
 import { polish, recomputeSteps } from "./finish.ts";
 import { type Instrumentation, runPasses } from "./passes.ts";
@@ -18,6 +19,7 @@ export function computeInParts(gradient: Model, settings: CompileSettings, watch
     [...recomputeSteps(settings, rows), { pass: "micro-batch", options: { rows } }, { pass: "dce" }],
     watch,
   );
+  markRest(gradient.graph, "(parts)");
 }
 
 /** The most rows of a part that fit into memory with nothing computed again, 1 where no number of them does. */

@@ -201,7 +201,7 @@ class PartLoop {
     ]);
     const always = b.constant(inlineTensor("bool", [], Uint8Array.of(1)), "always");
     const results = sums.map((sum) => copyOf(sum));
-    const zeros = sums.map((sum) => zerosOf(b, sum));
+    const zeros = sums.map((sum) => this.#zerosFor(sum));
     const loop = new Node({
       op: "Loop",
       inputs: [count, always, ...zeros],
@@ -213,6 +213,19 @@ class PartLoop {
     holdPhases(loop);
     this.#outer.insert(loop);
     return results;
+  }
+
+  /** What a sum starts from: for a gradient made of what it is a gradient by, since a constant would be as large in the file. */
+  #zerosFor(sum: Value): Value {
+    const dims = staticShape(shapeOf(sum));
+    if (dims === undefined) throw new InternalError(`the size of "${sum.name}" is not known`);
+    const like = withRole(this.#graph.inputs, "param").find(
+      (param) => dims.length > 0 && staticShape(shapeOf(param))?.join() === dims.join(),
+    );
+    const own = like && this.#around.get(like);
+    return own === undefined
+      ? this.#outside.constant(zeroTensor(dtypeOf(sum), dims), "zero")
+      : this.#outside.mul(own, 0);
   }
 
   /** How many rows keep the largest varying value within `bytes`, computed from the sizes of the batch. */
@@ -292,13 +305,6 @@ function largestRow(values: Iterable<Value>, rows: DimExpr): Dim[] {
 /** What seeds of parts differ by: 2^16, between the number of the batch in the low bits and the seed in the high ones. */
 function seedStep(): Tensor {
   return inlineTensor("uint64", [], new Uint8Array(BigUint64Array.of(1n << 16n).buffer));
-}
-
-/** What a sum starts from, made when it runs: as a constant it would be as large as all that is trained. */
-function zerosOf(b: OpBuilder, sum: Value): Value {
-  const dims = staticShape(shapeOf(sum));
-  if (dims === undefined) throw new InternalError(`the size of "${sum.name}" is not known`);
-  return b.op("ConstantOfShape", [b.ints(dims)], { value: zeroTensor(dtypeOf(sum), [1]) });
 }
 
 /** A value of the same name, type and role. */

@@ -73,9 +73,13 @@ const unknownSizes: readonly (readonly [OpCase, Naming, string])[] = [
     "",
   ],
   [
-    { op: "Conv", inputs: [{ shape: [1, 4, 5, 5] }, { shape: [2, 2, 3, 3] }], attributes: { group: 2 } },
+    {
+      op: "Conv",
+      inputs: [{ shape: [1, 4, 5, 5] }, { shape: [2, 4, 3, 3] }],
+      attributes: { auto_pad: "SAME_UPPER" },
+    },
     "shared",
-    "channels",
+    "",
   ],
   [
     {
