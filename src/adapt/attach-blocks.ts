@@ -1,6 +1,6 @@
 /** Attaches methods of decoder blocks: a state beside the hidden states, seeded by a smaller decoder. */
 import { type BlockSite, isFloatValue, nodesBetween } from "../analysis/decoder-blocks.ts";
-import type { Site, SiteParameter } from "../analysis/sites.ts";
+import { parametersOf, type Site, type SiteParameter } from "../analysis/sites.ts";
 import { InternalError } from "../diagnostics/define.ts";
 import { cloneNode, type ValueMap } from "../ir/clone.ts";
 import type { Node } from "../ir/node.ts";
@@ -79,11 +79,7 @@ function mirror(
   for (const { from, to, sites } of stretches) {
     const replace = new Map<Node, { readonly operand: number; readonly value: Value }[]>();
     for (const site of sites) {
-      for (const [name, part] of [
-        ["weight", site.weight],
-        ["bias", site.bias],
-      ] as const) {
-        if (part === undefined) continue;
+      for (const [name, part] of parametersOf(site)) {
         const own = orient(b, site, name, part, parameter(basePath(site), name));
         const known = replace.get(part.reader) ?? [];
         replace.set(part.reader, [...known, { operand: part.operand, value: own }]);

@@ -1,6 +1,6 @@
 /** Parts of the base model that are trained whole: modules_to_save, and biases under the `bias` option. */
 import { parseParameterName } from "../analysis/module-path.ts";
-import type { Site, StoredAs } from "../analysis/sites.ts";
+import { parametersOf, type Site, type StoredAs } from "../analysis/sites.ts";
 import { linkTied } from "../analysis/tied-sites.ts";
 import { adaptErrors } from "../diagnostics/adapt.ts";
 import { InternalError } from "../diagnostics/define.ts";
@@ -44,11 +44,7 @@ export function findBaseParameters(graph: Graph, sites: readonly Site[]): BasePa
     for (const use of parameter.uses) claimed.add(use);
   };
   for (const site of sites) {
-    for (const [name, part] of [
-      ["weight", site.weight],
-      ["bias", site.bias],
-    ] as const) {
-      if (part === undefined) continue;
+    for (const [name, part] of parametersOf(site)) {
       const use = part.reader.useAt(part.operand);
       if (use === undefined) throw new InternalError(`site "${site.path}" does not read its ${name}`);
       const storedAs = isConv1d(site) && name === "weight" ? "torch" : part.storedAs;

@@ -289,6 +289,16 @@ function traceWeight(node: Node, operand: number): FoundWeight | undefined {
     : { value, flipped, dims: value.initializer?.dims ?? [] };
 }
 
+/** The parameters that a site reads, by their names in its module. */
+export function parametersOf({ weight, bias }: Site): (readonly ["weight" | "bias", SiteParameter])[] {
+  return bias === undefined
+    ? [["weight", weight]]
+    : [
+        ["weight", weight],
+        ["bias", bias],
+      ];
+}
+
 function gemmBias(node: Node): { y: Value; bias: SiteParameter } | undefined {
   const bias = node.float("beta", 1) === 1 ? parameterAt(node, 2) : undefined;
   return bias === undefined ? undefined : { y: node.output(), bias };

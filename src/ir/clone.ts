@@ -42,16 +42,19 @@ export function cloneGraph(graph: Graph, map: ValueMap): Graph {
     value.initializer = input.initializer;
     map.set(input, copyFacts(input, value));
   }
-  for (const initializer of graph.initializers) {
-    if (initializer.initializer === undefined) continue;
-    map.set(
-      initializer,
-      copyFacts(initializer, copy.addInitializer(initializer.initializer, initializer.name)),
-    );
-  }
+  cloneInitializers(graph, copy, map);
   for (const node of graph.nodes()) copy.insert(cloneNode(node, map));
   copy.setOutputs(graph.outputs.map((output) => map.get(output) ?? output));
   return copy;
+}
+
+/** Copies the initializers of a graph into another, adding every copied value to `map`. */
+export function cloneInitializers(graph: Graph, into: Graph, map: ValueMap): void {
+  for (const initializer of graph.initializers) {
+    if (initializer.initializer === undefined) continue;
+    const copy = into.addInitializer(initializer.initializer, initializer.name);
+    map.set(initializer, copyFacts(initializer, copy));
+  }
 }
 
 /** Copies one node, reading the copies of its operands where `map` has them; its results are added to `map`. */
@@ -84,7 +87,8 @@ function cloneAttribute(attribute: Attribute, map: ValueMap): Attribute {
   return { kind: "graphs", value: attribute.value.map((graph) => cloneGraph(graph, map)) };
 }
 
-function copyFacts(from: Value, to: Value): Value {
+/** Lets a value say all that another says of itself but its name. */
+export function copyFacts(from: Value, to: Value): Value {
   to.type = from.type;
   to.content = from.content;
   to.docString = from.docString;

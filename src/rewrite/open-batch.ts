@@ -109,10 +109,8 @@ class Opener {
   }
 
   #mend(node: Node): void {
-    const before = node.outputs.map((output) => output?.tensorType?.shape);
-    const rowsOperand = node.inputs.some((input) => this.#parts.axisOf(input) !== undefined);
-    if (!rowsOperand) return;
-    if (node.op === "Reshape") this.#openReshape(node, before[0]);
+    if (!node.inputs.some((input) => this.#parts.axisOf(input) !== undefined)) return;
+    if (node.op === "Reshape") this.#openReshape(node, node.output(0).tensorType?.shape);
     else if (node.op === "Expand") this.#openExpand(node);
     else this.#takeOnce(node);
     for (const output of node.outputs) if (output !== null) output.type = undefined;

@@ -1,7 +1,7 @@
 /** The gradient of a batch as the sum over parts of it: the graph of a part becomes the body of a Loop. */
 import { InternalError } from "../diagnostics/define.ts";
 import { readValues } from "../ir/captures.ts";
-import { cloneNode, type ValueMap } from "../ir/clone.ts";
+import { cloneInitializers, cloneNode, copyFacts, type ValueMap } from "../ir/clone.ts";
 import { inlineTensor, zeroTensor } from "../ir/constant.ts";
 import { type Dim, type DimExpr, mulDims, substituteDim, symbol } from "../ir/dim.ts";
 import { bitsOf } from "../ir/dtype.ts";
@@ -98,8 +98,7 @@ class PartLoop {
     this.#findVarying();
     this.#addDivisors(divisors);
     for (const node of this.#graph.nodes()) {
-      if (!node.outputs.some((output) => output !== null && this.#varying.has(output)))
-        this.#outer.insert(cloneNode(node, this.#around));
+      if (!makesAny(node, this.#varying)) this.#outer.insert(cloneNode(node, this.#around));
     }
     const sums = this.#graph.outputs.filter((output) => !divisors.includes(output));
     const results = this.#loop(sums, size);
@@ -116,12 +115,7 @@ class PartLoop {
       for (const [key, value] of input.metadata) if (key !== "peft.rows") copy.metadata.set(key, value);
       this.#around.set(input, copy);
     }
-    for (const initializer of this.#graph.initializers) {
-      if (initializer.initializer === undefined) continue;
-      const copy = this.#outer.addInitializer(initializer.initializer, initializer.name);
-      for (const [key, value] of initializer.metadata) copy.metadata.set(key, value);
-      this.#around.set(initializer, copy);
-    }
+    cloneInitializers(this.#graph, this.#outer, this.#around);
   }
 
   #findVarying(): void {
@@ -137,13 +131,11 @@ class PartLoop {
   #addDivisors(divisors: readonly Value[]): void {
     const needed = new Set<Value>(divisors);
     for (const node of this.#graph.reversed()) {
-      if (node.outputs.some((output) => output !== null && needed.has(output)))
-        for (const value of readValues(node)) needed.add(value);
+      if (makesAny(node, needed)) for (const value of readValues(node)) needed.add(value);
     }
     const ofBatch: ValueMap = new Map(this.#around);
     for (const node of this.#graph.nodes()) {
-      if (!node.outputs.some((output) => output !== null && needed.has(output))) continue;
-      this.#outer.insert(cloneNode(node, ofBatch));
+      if (makesAny(node, needed)) this.#outer.insert(cloneNode(node, ofBatch));
     }
     for (const divisor of divisors) {
       const input = this.#graph.inputs.find(({ name }) => name === roleFact(divisor, "feeds"));
@@ -185,8 +177,7 @@ class PartLoop {
       map.set(seed, inner.add(own, shift));
     }
     for (const node of this.#graph.nodes()) {
-      if (node.outputs.some((output) => output !== null && this.#varying.has(output)))
-        body.insert(cloneNode(node, map));
+      if (makesAny(node, this.#varying)) body.insert(cloneNode(node, map));
     }
     for (const node of body.allNodes()) {
       for (const output of node.outputs) {
@@ -200,7 +191,7 @@ class PartLoop {
       ...sums.map((sum, at) => inner.add(before[at] ?? sum, map.get(sum) ?? sum)),
     ]);
     const always = b.constant(inlineTensor("bool", [], Uint8Array.of(1)), "always");
-    const results = sums.map((sum) => copyOf(sum));
+    const results = sums.map((sum) => copyFacts(sum, new Value({ name: sum.name })));
     const zeros = sums.map((sum) => this.#zerosFor(sum));
     const loop = new Node({
       op: "Loop",
@@ -307,9 +298,7 @@ function seedStep(): Tensor {
   return inlineTensor("uint64", [], new Uint8Array(BigUint64Array.of(1n << 16n).buffer));
 }
 
-/** A value of the same name, type and role. */
-function copyOf(value: Value): Value {
-  const copy = new Value({ name: value.name, type: value.type });
-  for (const [key, text] of value.metadata) copy.metadata.set(key, text);
-  return copy;
+/** Whether a node makes any of some values. */
+function makesAny(node: Node, values: ReadonlySet<Value>): boolean {
+  return node.outputs.some((output) => output !== null && values.has(output));
 }

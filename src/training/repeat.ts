@@ -1,6 +1,6 @@
 /** Several optimizer steps as one run: the step becomes the body of a Loop that carries parameters and state. */
 import { InternalError } from "../diagnostics/define.ts";
-import { cloneNode, type ValueMap } from "../ir/clone.ts";
+import { cloneInitializers, cloneNode, type ValueMap } from "../ir/clone.ts";
 import { inlineTensor } from "../ir/constant.ts";
 import { Graph } from "../ir/graph.ts";
 import { Node } from "../ir/node.ts";
@@ -42,13 +42,7 @@ export function repeatSteps(graph: Graph, steps: number, opset: number): Graph {
       map.set(input, inner.gather(outside, iteration));
     }
   }
-  for (const initializer of graph.initializers) {
-    const tensor = initializer.initializer;
-    if (tensor === undefined) continue;
-    const copy = outer.addInitializer(tensor, initializer.name);
-    for (const [key, value] of initializer.metadata) copy.metadata.set(key, value);
-    map.set(initializer, copy);
-  }
+  cloneInitializers(graph, outer, map);
   for (const node of graph.nodes()) body.insert(cloneNode(node, map));
   buildLoop({ graph, outer, body, map, initial, condition, steps, opset });
   return outer;
